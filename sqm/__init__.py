@@ -1,0 +1,3 @@
+"""Service quality studies that regenerate themselves."""
+
+__version__ = "0.1.0"

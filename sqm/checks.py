@@ -1,0 +1,84 @@
+"""Checks at the door: what a table must hold before a method sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+import pandas as pd
+
+
+class Problem(ValueError):
+    """Something in the data or the parameters that a person has to mend."""
+
+    def __init__(self, what: str, mend: str) -> None:
+        super().__init__(f"{what}\n  To mend: {mend}")
+        self.what = what
+        self.mend = mend
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        """Cross from one process to another whole: exceptions pickle their one text otherwise."""
+        return type(self), (self.what, self.mend)
+
+
+class Refusal(Problem):
+    """The data are sound, but they cannot bear this one question.
+
+    A study goes on after a refusal: the question is listed under "Not
+    examined" with the reason.  Any other `Problem` stops the study.
+    """
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Help with a name nobody knows: the nearest spelling, or else all that are known.
+
+    Examples
+    --------
+    >>> nearest("confidnce", ["confidence", "seed"])
+    "did you mean 'confidence'?"
+    >>> nearest("colour", ["confidence", "seed"])
+    'known are: confidence, seed.'
+    """
+    known = [str(each) for each in known]
+    near = get_close_matches(str(name), known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(known) or 'none'}."
+
+
+def first_rows(rows: pd.Series | pd.DataFrame) -> str:
+    """Name the first few rows by their place in the source, the header not counted."""
+    return ", ".join(map(str, rows.index[:5]))
+
+
+def need_columns(table: pd.DataFrame, columns: Iterable[str], *, source: str) -> None:
+    """Insist that ``table`` has every one of ``columns``."""
+    for column in columns:
+        if column not in table.columns:
+            raise Problem(f"{source} has no column {column!r}.", nearest(column, table.columns))
+
+
+def need_on_scale(answers: pd.DataFrame, *, points: tuple[float, float], source: str) -> None:
+    """Insist that every answer given lies on the answer scale."""
+    low, high = points
+    for item, given in answers.items():
+        off = given[(given < low) | (given > high)]
+        if len(off):
+            raise Problem(
+                f"{source}: {item!r} has {len(off)} answers outside {low} to {high}"
+                f" (first rows: {first_rows(off)}; values: {sorted(off.unique().tolist())[:8]}).",
+                "correct the source, or list the code under `missing` in the study's parameters.",
+            )
+
+
+def need_rows(table: pd.DataFrame, rows: int, *, source: str, why: str) -> None:
+    """Insist on enough rows for the question; ``why`` says what they are needed for."""
+    if len(table) < rows:
+        raise Refusal(
+            f"{source} has {len(table)} usable rows where {why} needs {rows}.",
+            "collect more, or leave the question unanswered.",
+        )
+
+
+def need_share(value: float, *, name: str) -> None:
+    """Insist that a parameter such as a confidence level lies strictly between 0 and 1."""
+    if not 0 < value < 1:
+        raise Problem(f"{name} is {value}.", f"give {name} between 0 and 1, for example 0.95.")

@@ -1,0 +1,178 @@
+"""How long did it take on the service's own clock, and in which week was it?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from sqm.checks import Problem
+
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """When a service works.
+
+    Attributes
+    ----------
+    time_zone : str
+        IANA name, such as ``Europe/Madrid``; local times are read in it.
+    opens, closes : float
+        Hours of the local day, 0 to 24, at which the clock starts and stops.
+    days : tuple of str
+        Days that are worked, from ``Mon`` to ``Sun``.
+    holidays : tuple of date
+        Days that are not, whatever their weekday.
+    week_starts : str
+        First day of a week.
+    """
+
+    time_zone: str = "UTC"
+    opens: float = 0.0
+    closes: float = 24.0
+    days: tuple[str, ...] = DAYS
+    holidays: tuple[date, ...] = ()
+    week_starts: str = "Mon"
+
+    def __post_init__(self) -> None:
+        unknown = [day for day in (*self.days, self.week_starts) if day not in DAYS]
+        if unknown:
+            raise Problem(f"{unknown[0]!r} is no weekday.", f"use {', '.join(DAYS)}.")
+        if not 0 <= self.opens < self.closes <= 24:
+            raise Problem(
+                f"The service opens at {self.opens} and closes at {self.closes}.",
+                "give hours of one day, opening before closing; split a night shift at midnight.",
+            )
+
+
+def hours_between(start: pd.Series, end: pd.Series) -> pd.Series:
+    """Hours by the wall: what a customer waits, nights and holidays included.
+
+    Times with a zone are counted in absolute time, so that the day on which
+    the clocks change has 23 or 25 hours.
+    """
+    return (end - start) / pd.Timedelta(hours=1)
+
+
+def working_hours(start: pd.Series, end: pd.Series, *, calendar: Calendar) -> pd.Series:
+    """Hours during which the service was open between two times.
+
+    Parameters
+    ----------
+    start, end : Series of datetime, shape (rows,)
+        Local times; a missing one gives a missing result.
+    calendar : Calendar
+
+    Returns
+    -------
+    Series of float, shape (rows,)
+        Negative where ``end`` lies before ``start``.
+
+    Notes
+    -----
+    Worked hours are counted on the local clock: an opening from 8 to 20 is
+    twelve hours also on the day on which the clocks change.
+
+    Examples
+    --------
+    Friday 19:00 to Monday 09:00, open Monday to Friday 8 to 20: 1 + 1 hours.
+
+    >>> shop = Calendar(opens=8, closes=20, days=("Mon", "Tue", "Wed", "Thu", "Fri"))
+    >>> friday = pd.Series(pd.to_datetime(["2025-06-06 19:00"]))
+    >>> monday = pd.Series(pd.to_datetime(["2025-06-09 09:00"]))
+    >>> working_hours(friday, monday, calendar=shop).tolist()
+    [2.0]
+    """
+    known = start.notna() & end.notna()
+    result = pd.Series(np.nan, index=start.index)
+    if known.any():
+        begun, done = _local(start[known]), _local(end[known])
+        result[known] = _worked_until(done, calendar) - _worked_until(begun, calendar)
+    return result
+
+
+def week_of(times: pd.Series, *, calendar: Calendar) -> pd.Series:
+    """First local day of the week in which each time falls.
+
+    Examples
+    --------
+    >>> wednesday = pd.Series(pd.to_datetime(["2025-10-01 23:30"]))
+    >>> str(week_of(wednesday, calendar=Calendar())[0].date())
+    '2025-09-29'
+    """
+    local = _local(times)
+    back = (local.dt.weekday - DAYS.index(calendar.week_starts)) % 7
+    return local.dt.normalize() - pd.to_timedelta(back, unit="D")
+
+
+def whole_weeks(times: pd.Series, *, calendar: Calendar) -> pd.DatetimeIndex:
+    """Weeks that the data cover from their first worked day to their last.
+
+    A week at either end of the data that has worked days before the first or
+    after the last record is a part of a week: it has fewer contacts for no
+    reason of the service's, so it is not drawn, tested or averaged.
+
+    Examples
+    --------
+    Data from a Monday to a Wednesday nine days later hold one whole week.
+
+    >>> days = pd.Series(pd.date_range("2025-09-29", "2025-10-08"))
+    >>> [str(week.date()) for week in whole_weeks(days, calendar=Calendar())]
+    ['2025-09-29']
+    """
+    local = _local(times.dropna())
+    if local.empty:
+        return pd.DatetimeIndex([])
+    first, last = local.min().normalize(), local.max().normalize()
+    weeks = pd.DatetimeIndex(sorted(week_of(times.dropna(), calendar=calendar).unique()))
+    worked = _worked_days(weeks.min(), weeks.max() + pd.Timedelta(days=6), calendar)
+    outside = worked[(worked < first) | (worked > last)]
+    cut = week_of(pd.Series(outside, dtype="datetime64[ns]"), calendar=calendar)
+    return weeks[~weeks.isin(pd.DatetimeIndex(cut))]
+
+
+def days_between(start: pd.Series, end: pd.Series) -> pd.Series:
+    """Calendar days between two dates or times, by the local clock."""
+    return (_local(end) - _local(start)) / pd.Timedelta(days=1)
+
+
+def _local(times: pd.Series) -> pd.Series:
+    return times.dt.tz_localize(None) if times.dt.tz is not None else times
+
+
+def _worked_days(first: pd.Timestamp, last: pd.Timestamp, calendar: Calendar) -> pd.DatetimeIndex:
+    days = pd.date_range(first, last, freq="D")
+    worked = days.weekday.isin([DAYS.index(day) for day in calendar.days])
+    return days[worked & ~days.isin(pd.DatetimeIndex(pd.to_datetime(list(calendar.holidays))))]
+
+
+def _worked_until(times: pd.Series, calendar: Calendar) -> np.ndarray:
+    """Worked hours from a fixed long-ago day to each time."""
+    day = times.dt.normalize().to_numpy().astype("datetime64[D]")
+    mask = [name in calendar.days for name in DAYS]
+    holidays = np.array(sorted(calendar.holidays), dtype="datetime64[D]")
+    origin = np.datetime64("1970-01-01", "D")
+    whole = np.busday_count(origin, day, weekmask=mask, holidays=holidays)
+    open_today = np.is_busday(day, weekmask=mask, holidays=holidays)
+    hour = (times - times.dt.normalize()) / pd.Timedelta(hours=1)
+    today = np.clip(hour.to_numpy(), calendar.opens, calendar.closes) - calendar.opens
+    return whole * (calendar.closes - calendar.opens) + np.where(open_today, today, 0.0)
+
+
+def span_words(times: Sequence[pd.Timestamp] | pd.Series) -> str:
+    """First and last day in words, for sentences.
+
+    Examples
+    --------
+    >>> span_words(pd.Series(pd.to_datetime(["2025-01-02", "2025-03-04"])))
+    '2025-01-02 to 2025-03-04'
+    """
+    times = pd.Series(times).dropna()
+    if times.empty:
+        return "no date"
+    return f"{times.min():%Y-%m-%d} to {times.max():%Y-%m-%d}"

@@ -1,0 +1,210 @@
+"""How far may an estimate be from the truth?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from sqm.checks import Refusal, need_share
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One number with its interval and what it rests on.
+
+    Attributes
+    ----------
+    estimate, low, high : float
+        The number and the limits of its interval, in its own unit.
+    confidence : float
+        Level of the interval, 0 to 1.
+    n : int
+        Rows it was computed from.
+    effective_n : float
+        How many independent rows would carry the same information.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    confidence: float
+    n: int
+    effective_n: float
+
+    def words(self, *, digits: int = 2, unit: str = "", times: float = 1.0) -> str:
+        """Write it out: ``12.5 % (95% interval 11.0 to 14.1)``; ``times=100`` for per cent."""
+        return spell(
+            self.estimate * times,
+            self.low * times,
+            self.high * times,
+            confidence=self.confidence,
+            digits=digits,
+            unit=unit,
+        )
+
+
+def spell(
+    estimate: float, low: float, high: float, *, confidence: float, digits: int = 2, unit: str = ""
+) -> str:
+    """Write an estimate and its interval the way every sentence of sqm does.
+
+    Examples
+    --------
+    >>> spell(12.51, 11, 14.07, confidence=0.95, digits=1, unit="%")
+    '12.5 % (95% interval 11.0 to 14.1)'
+    """
+    unit = f" {unit}" if unit else ""
+    return (
+        f"{estimate:,.{digits}f}{unit} "
+        f"({confidence * 100:.4g}% interval {low:,.{digits}f} to {high:,.{digits}f})"
+    )
+
+
+def wilson(share: float, effective_n: float, *, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval for a share observed on ``effective_n`` independent rows.
+
+    Notes
+    -----
+    (p + z^2/2n ± z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n) [1]_.
+
+    References
+    ----------
+    .. [1] Wilson, E. B. (1927). JASA 22, 209-212. doi:10.2307/2276774
+
+    Examples
+    --------
+    5 of 10 at 95 %: z^2 = 3.8415, centre 0.5, half width
+    sqrt(0.025 + 0.0096037) * 1.95996 / 1.38415 = 0.2634.
+
+    >>> [round(limit, 4) for limit in wilson(0.5, 10)]
+    [0.2366, 0.7634]
+    """
+    z = stats.norm.ppf((1 + confidence) / 2)
+    centre = share + z**2 / (2 * effective_n)
+    half = z * np.sqrt(share * (1 - share) / effective_n + z**2 / (4 * effective_n**2))
+    scale = 1 + z**2 / effective_n
+    return max(0.0, float((centre - half) / scale)), min(1.0, float((centre + half) / scale))
+
+
+def share(
+    hits: pd.Series, *, clusters: pd.DataFrame | None = None, confidence: float = 0.95
+) -> Estimate:
+    """Estimate a share, allowing for rows that belong together.
+
+    Parameters
+    ----------
+    hits : Series of bool, shape (rows,)
+        Whether each row counts; no missing values.
+    clusters : DataFrame, shape (rows, 1 or 2), optional
+        What the rows share (the agent, the day).  Rows with the same value
+        are allowed to be alike.
+    confidence : float, default 0.95
+
+    Returns
+    -------
+    Estimate
+        Wilson's interval at the effective number of rows: n over the design
+        effect of the clusters, never more than n.
+
+    Raises
+    ------
+    Refusal
+        If there is no row at all.
+
+    Examples
+    --------
+    >>> share(pd.Series([True, False] * 5)).effective_n
+    10.0
+    """
+    _need_some(hits, confidence)
+    n, estimate = len(hits), float(hits.mean())
+    effective = _effective_n(hits.astype(float), clusters)
+    low, high = wilson(estimate, effective, confidence=confidence)
+    return Estimate(estimate, low, high, confidence, n, effective)
+
+
+def mean(
+    values: pd.Series, *, clusters: pd.DataFrame | None = None, confidence: float = 0.95
+) -> Estimate:
+    """Estimate a mean, allowing for rows that belong together.
+
+    The interval is Student's, with as many degrees of freedom as the coarsest
+    cluster (or the rows) leaves; its standard error is the cluster-robust one.
+
+    Examples
+    --------
+    Values 1, 2, 3: mean 2, standard error 1 / sqrt(3), t(2) = 4.3027.
+
+    >>> found = mean(pd.Series([1.0, 2.0, 3.0]))
+    >>> round(found.low, 3), round(found.high, 3)
+    (-0.484, 4.484)
+    """
+    _need_some(values, confidence)
+    if len(values) < 2:
+        raise Refusal("One value has no interval.", "collect more.")
+    n, estimate = len(values), float(values.mean())
+    groups = n if clusters is None else min(clusters[column].nunique() for column in clusters)
+    variance = _mean_variance(values, clusters)
+    half = stats.t.ppf((1 + confidence) / 2, max(groups - 1, 1)) * np.sqrt(variance)
+    effective = _effective_n(values, clusters)
+    return Estimate(
+        estimate, float(estimate - half), float(estimate + half), confidence, n, effective
+    )
+
+
+def bootstrap(
+    statistic: Callable[[np.ndarray], float],
+    values: np.ndarray,
+    *,
+    rng: np.random.Generator,
+    resamples: int = 1000,
+    confidence: float = 0.95,
+) -> Estimate:
+    """Estimate any statistic of independent rows with a percentile bootstrap interval."""
+    values = np.asarray(values)
+    draws = [statistic(rng.choice(values, size=len(values), axis=0)) for _ in range(resamples)]
+    low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Estimate(
+        float(statistic(values)), float(low), float(high), confidence, len(values), len(values)
+    )
+
+
+def _need_some(values: pd.Series, confidence: float) -> None:
+    need_share(confidence, name="confidence")
+    if len(values) == 0:
+        raise Refusal("There is no row to estimate from.", "check the filter, or collect data.")
+
+
+def _effective_n(values: pd.Series, clusters: pd.DataFrame | None) -> float:
+    """Rows over the design effect; a share of exactly 0 or 1 shows no spread to judge by."""
+    n = len(values)
+    simple = float(values.var(ddof=0)) / n
+    if clusters is None or simple == 0:
+        return float(n)
+    return float(n / max(_mean_variance(values, clusters) / simple, 1.0))
+
+
+def _mean_variance(values: pd.Series, clusters: pd.DataFrame | None) -> float:
+    """Variance of a mean: simple, or robust to one or two crossed kinds of cluster.
+
+    Two kinds (agents and days) are combined by inclusion and exclusion
+    (Cameron, Gelbach and Miller 2011, doi:10.1198/jbes.2010.07136); the larger
+    of the one-way variances is the least that is accepted.
+    """
+    if clusters is None:
+        return float(values.var(ddof=1)) / len(values)
+    one_way = [_one_way(values, [clusters[column]]) for column in clusters]
+    if len(one_way) == 1:
+        return one_way[0]
+    both = _one_way(values, [clusters[column] for column in clusters])
+    return max(sum(one_way) - both, *one_way)
+
+
+def _one_way(values: pd.Series, by: list[pd.Series]) -> float:
+    sums = (values - values.mean()).groupby([part.to_numpy() for part in by], dropna=False).sum()
+    groups = len(sums)
+    return float((sums**2).sum()) * groups / max(groups - 1, 1) / len(values) ** 2

@@ -1,0 +1,114 @@
+"""How every picture in the house looks; colours stand for meanings."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Sequence
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+MEANING = {
+    "usual": "#4c5b66",
+    "better": "#1b7f79",
+    "worse": "#c8553d",
+    "limit": "#9aa4ab",
+    "other": "#7d6b91",
+}
+
+# Better and worse are told by shape too, for print and for eyes that do not part the two colours.
+MARKER = {"usual": "o", "better": "^", "worse": "v", "limit": "s", "other": "D"}
+
+# The first of these that the machine has draws Chinese.  None is shipped.
+FONTS = [
+    "DejaVu Sans",
+    "Noto Sans CJK SC",
+    "Source Han Sans SC",
+    "Microsoft YaHei",
+    "PingFang SC",
+    "WenQuanYi Micro Hei",
+    "Droid Sans Fallback",
+]
+
+STYLE = {
+    "axes.prop_cycle": cycler(color=[MEANING["usual"], MEANING["other"], MEANING["better"]]),
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": "medium",
+    "axes.titleweight": "bold",
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 96,
+    "figure.figsize": (7.2, 3.8),
+    "font.size": 10.0,
+    "svg.hashsalt": "sqm",  # the same picture is then the same bytes
+    "text.parse_math": False,  # a customer's dollar sign is not mathematics
+}
+
+
+def apply() -> None:
+    """Give this notebook's pictures the look of the house."""
+    mpl.rcParams.update(STYLE)
+    have = {font.name for font in mpl.font_manager.fontManager.ttflist}
+    mpl.rcParams["font.family"] = [font for font in FONTS if font in have]
+
+
+def axes(ax: Axes | None) -> Axes:
+    """The axes to draw on: the caller's, or the current ones."""
+    return plt.gca() if ax is None else ax
+
+
+def label(ax: Axes, *, title: str, x: str = "", y: str = "") -> Axes:
+    """Name the picture by its question and each axis by its quantity and unit."""
+    ax.set(title=title, xlabel=x, ylabel=y)
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax
+
+
+def dots(
+    ax: Axes, table: pd.DataFrame, *, names: Sequence[str], meaning: Sequence[str] | None = None
+) -> Axes:
+    """Draw one row per estimate, first row on top, its interval as a line.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns ``estimate``, ``low``, ``high``.
+    names : sequence of str, one a row
+        What stands at the left.
+    meaning : sequence of str, one a row, optional
+        A key of ``MEANING`` for each row; ``usual`` if not given.
+    """
+    rows = np.arange(len(table))
+    meaning = ["usual"] * len(table) if meaning is None else list(meaning)
+    for row, what, (_, each) in zip(rows, meaning, table.iterrows(), strict=True):
+        colour = MEANING[what]
+        ax.plot([each["low"], each["high"]], [row, row], color=colour, lw=1.6)
+        ax.plot(each["estimate"], row, marker=MARKER[what], color=colour, ms=6)
+    ax.set_yticks(rows, [shorten(str(name)) for name in names])
+    ax.set_ylim(len(table) - 0.5, -0.5)
+    ax.grid(axis="x", color="#e3e6e8", lw=0.8)
+    ax.set_axisbelow(True)
+    return ax
+
+
+def shorten(text: str, *, width: int = 44) -> str:
+    """Cut a long name so that it leaves room for the picture; line breaks become blanks."""
+    text = " ".join(text.split())
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def svg(figure: Figure) -> tuple[bytes, list[str]]:
+    """Write a picture as SVG without a date, and name the characters no font here can draw."""
+    page = io.BytesIO()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        figure.savefig(page, format="svg", metadata={"Date": None, "Creator": None})
+    missing = sorted({str(w.message) for w in caught if "missing from" in str(w.message)})
+    return page.getvalue(), missing

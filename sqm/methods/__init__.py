@@ -1,0 +1,1 @@
+"""The methods: one room a question, none of which knows another or a study."""
