@@ -82,3 +82,9 @@ def need_share(value: float, *, name: str) -> None:
     """Insist that a parameter such as a confidence level lies strictly between 0 and 1."""
     if not 0 < value < 1:
         raise Problem(f"{name} is {value}.", f"give {name} between 0 and 1, for example 0.95.")
+
+
+def need_one_of(value: object, known: Iterable[str], *, name: str) -> None:
+    """Insist that a word is one of those that are understood."""
+    if value not in (known := list(known)):
+        raise Problem(f"{name} is {value!r}.", nearest(str(value), known))

@@ -9,7 +9,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from sqm.checks import Problem
+from sqm.checks import Problem, Refusal
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
@@ -91,7 +91,7 @@ def working_hours(start: pd.Series, end: pd.Series, *, calendar: Calendar) -> pd
     known = start.notna() & end.notna()
     result = pd.Series(np.nan, index=start.index)
     if known.any():
-        begun, done = _local(start[known]), _local(end[known])
+        begun, done = local(start[known]), local(end[known])
         result[known] = _worked_until(done, calendar) - _worked_until(begun, calendar)
     return result
 
@@ -105,9 +105,9 @@ def week_of(times: pd.Series, *, calendar: Calendar) -> pd.Series:
     >>> str(week_of(wednesday, calendar=Calendar())[0].date())
     '2025-09-29'
     """
-    local = _local(times)
-    back = (local.dt.weekday - DAYS.index(calendar.week_starts)) % 7
-    return local.dt.normalize() - pd.to_timedelta(back, unit="D")
+    shown = local(times)
+    back = (shown.dt.day_of_week - DAYS.index(calendar.week_starts)) % 7
+    return shown.dt.normalize() - pd.to_timedelta(back, unit="D")
 
 
 def whole_weeks(times: pd.Series, *, calendar: Calendar) -> pd.DatetimeIndex:
@@ -125,10 +125,10 @@ def whole_weeks(times: pd.Series, *, calendar: Calendar) -> pd.DatetimeIndex:
     >>> [str(week.date()) for week in whole_weeks(days, calendar=Calendar())]
     ['2025-09-29']
     """
-    local = _local(times.dropna())
-    if local.empty:
+    shown = local(times.dropna())
+    if shown.empty:
         return pd.DatetimeIndex([])
-    first, last = local.min().normalize(), local.max().normalize()
+    first, last = shown.min().normalize(), shown.max().normalize()
     weeks = pd.DatetimeIndex(sorted(week_of(times.dropna(), calendar=calendar).unique()))
     worked = _worked_days(weeks.min(), weeks.max() + pd.Timedelta(days=6), calendar)
     outside = worked[(worked < first) | (worked > last)]
@@ -138,16 +138,17 @@ def whole_weeks(times: pd.Series, *, calendar: Calendar) -> pd.DatetimeIndex:
 
 def days_between(start: pd.Series, end: pd.Series) -> pd.Series:
     """Calendar days between two dates or times, by the local clock."""
-    return (_local(end) - _local(start)) / pd.Timedelta(days=1)
+    return (local(end) - local(start)) / pd.Timedelta(days=1)
 
 
-def _local(times: pd.Series) -> pd.Series:
+def local(times: pd.Series) -> pd.Series:
+    """Times as the clock on the wall shows them, without their zone."""
     return times.dt.tz_localize(None) if times.dt.tz is not None else times
 
 
 def _worked_days(first: pd.Timestamp, last: pd.Timestamp, calendar: Calendar) -> pd.DatetimeIndex:
     days = pd.date_range(first, last, freq="D")
-    worked = days.weekday.isin([DAYS.index(day) for day in calendar.days])
+    worked = days.day_of_week.isin([DAYS.index(day) for day in calendar.days])
     return days[worked & ~days.isin(pd.DatetimeIndex(pd.to_datetime(list(calendar.holidays))))]
 
 
@@ -176,3 +177,45 @@ def span_words(times: Sequence[pd.Timestamp] | pd.Series) -> str:
     if times.empty:
         return "no date"
     return f"{times.min():%Y-%m-%d} to {times.max():%Y-%m-%d}"
+
+
+def split(
+    table: pd.DataFrame, *, time: str, day: str = "", until: str = "", share: float = 0.7
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Part a table into an earlier stretch to learn from and a later one to be judged on.
+
+    Parameters
+    ----------
+    table : DataFrame
+    time : str
+        Column of times; rows without one are in neither part.
+    day : str, default ""
+        First day of the later part, such as ``2025-07-14``; blank for the day
+        by which ``share`` of the time between first and last row is over.
+    until : str, default ""
+        First day that is in neither part; blank for all.
+    share : float, default 0.7
+
+    Examples
+    --------
+    >>> days = pd.DataFrame({"day": pd.date_range("2025-01-01", periods=11)})
+    >>> [len(part) for part in split(days, time="day")]
+    [7, 4]
+    >>> [len(part) for part in split(days, time="day", day="2025-01-03", until="2025-01-06")]
+    [2, 3]
+    """
+    times = local(table[time])
+    inside = times.notna() & (times < read_day(until)) if until else times.notna()
+    if not inside.any():
+        raise Refusal(f"No row has its {time} before {until or 'ever'}.", "check the day given.")
+    first, last = times[inside].min(), times[inside].max()
+    cut = read_day(day) if day else (first + share * (last - first)).normalize()
+    return table[inside & (times < cut)], table[inside & (times >= cut)]
+
+
+def read_day(day: str) -> pd.Timestamp:
+    """Read a day from a parameter, or say how it is to be written."""
+    try:
+        return pd.Timestamp(date.fromisoformat(day))
+    except ValueError:
+        raise Problem(f"{day!r} is no day.", "write days as 2025-12-31.") from None

@@ -87,7 +87,8 @@ def wilson(share: float, effective_n: float, *, confidence: float = 0.95) -> tup
     centre = share + z**2 / (2 * effective_n)
     half = z * np.sqrt(share * (1 - share) / effective_n + z**2 / (4 * effective_n**2))
     scale = 1 + z**2 / effective_n
-    return max(0.0, float((centre - half) / scale)), min(1.0, float((centre + half) / scale))
+    low, high = float((centre - half) / scale), float((centre + half) / scale)
+    return (low if share > 0 else 0.0), (high if share < 1 else 1.0)  # exact at the ends
 
 
 def share(
