@@ -88,3 +88,16 @@ def need_one_of(value: object, known: Iterable[str], *, name: str) -> None:
     """Insist that a word is one of those that are understood."""
     if value not in (known := list(known)):
         raise Problem(f"{name} is {value!r}.", nearest(str(value), known))
+
+
+def need_passed(passed: bool, *, check: str) -> None:
+    """Insist that an earlier check was passed before its answer is used.
+
+    Parameters
+    ----------
+    passed : bool
+    check : str
+        The verdict in words; it becomes the reason.
+    """
+    if not passed:
+        raise Refusal(f"An earlier check was not passed: {check}", "mend what it names first.")

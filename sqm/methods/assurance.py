@@ -65,7 +65,7 @@ class Cases(Finding):
             )
             if names
         ]
-        return " ".join([*said, *self._open(), *self._alarm()])
+        return "\n".join(filter(None, [" ".join([*said, *self._open()]), " ".join(self._alarm())]))
 
     def _open(self) -> list[str]:
         if not self.cannot_say:

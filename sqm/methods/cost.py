@@ -76,13 +76,13 @@ class Cost(Finding):
     def sentence(self) -> str:
         mean = self._words(self.mean, self.low, self.high)
         half = (
-            f" {self.half_share * 100:.2g} % of the cases hold half the money."
+            f"{self.half_share * 100:.2g} % of the cases hold half the money. "
             if not np.isnan(self.half_share)
             else ""
         )
         return (
-            f"A closed complaint costs {mean} on average, from {self.closed:,} of them.{half} "
-            f"{self._yearly()}"
+            f"A closed complaint costs {mean} on average, from {self.closed:,} of them."
+            f"\n{half}{self._yearly()}"
         )
 
     def _yearly(self) -> str:

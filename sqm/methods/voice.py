@@ -61,7 +61,8 @@ class Pareto(Finding):
     resamples: int
 
     def sentence(self) -> str:
-        return " ".join(filter(None, [self._leaders(), self._order(), self._eighty()]))
+        rest = " ".join(filter(None, [self._order(), self._eighty()]))
+        return f"{self._leaders()}\n{rest}"
 
     def _leaders(self) -> str:
         named = [

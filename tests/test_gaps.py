@@ -1,0 +1,165 @@
+"""Gaps against sums by hand, SciPy's paired t interval, and a coverage."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot as plt
+from scipy import stats
+
+from sqm.checks import Problem, Refusal
+from sqm.methods.gaps import item_gaps, servqual_gaps
+
+DIMENSIONS = {"prompt": ["p1", "p2"], "kind": ["p3"], "neat": ["p4", "p5", "p6"]}
+EXPECTATIONS = {f"p{i}": f"e{i}" for i in range(1, 7)}
+TRUE_GAPS = np.array([-1.0, -1.0, -0.2, 0.4, 0.4, 0.4])
+
+
+def survey(n, seed=1):
+    rng = np.random.default_rng(seed)
+    expected = 5 + rng.normal(size=(n, 6))
+    seen = expected + TRUE_GAPS + rng.normal(size=(n, 1)) + rng.normal(size=(n, 6))
+    names = [*EXPECTATIONS.values(), *EXPECTATIONS]
+    return pd.DataFrame(np.hstack([expected, seen]), columns=names)
+
+
+def gaps(answers, **settings):
+    settings = {"dimensions": DIMENSIONS, "expectations": EXPECTATIONS, "resamples": 200} | settings
+    return servqual_gaps(answers, **settings, rng=np.random.default_rng(1))
+
+
+@pytest.fixture
+def answers():
+    return survey(300)
+
+
+def test_the_interval_is_that_of_a_paired_t_test(answers):
+    row = gaps(answers).table.set_index("dimension").loc["neat"]
+    paired = stats.ttest_rel(
+        answers[["p4", "p5", "p6"]].mean(axis=1), answers[["e4", "e5", "e6"]].mean(axis=1)
+    ).confidence_interval(0.95)
+    assert (row["low"], row["high"]) == pytest.approx((paired.low, paired.high))
+    assert row["estimate"] == pytest.approx(row["perception"] - row["expectation"])
+
+
+def test_with_complete_answers_the_overall_gap_is_a_paired_t_test_too(answers):
+    found = gaps(answers)
+    scores = pd.DataFrame(
+        {
+            name: sum(answers[p] - answers[EXPECTATIONS[p]] for p in items) / len(items)
+            for name, items in DIMENSIONS.items()
+        }
+    ).mean(axis=1)
+    plain = stats.ttest_1samp(scores, 0).confidence_interval(0.95)
+    assert (found.overall, found.low, found.high) == pytest.approx(
+        (scores.mean(), plain.low, plain.high)
+    )
+    assert found.overall == pytest.approx(found.table["estimate"].mean())
+
+
+def test_a_lacking_answer_leaves_out_one_dimension_of_one_respondent(answers):
+    blank = answers.copy()
+    blank.loc[0, "e1"] = np.nan
+    found = gaps(blank)
+    assert found.table["left_out"].tolist() == [1, 0, 0]
+    assert (found.respondents, found.left_out) == (300, 0)
+    whole = gaps(answers).table
+    assert found.table.loc[1:, "estimate"].tolist() == whole.loc[1:, "estimate"].tolist()
+    assert found.table.loc[0, "estimate"] == pytest.approx(
+        gaps(answers.drop(index=0)).table.loc[0, "estimate"]
+    )
+
+
+def test_the_overall_interval_holds_the_truth_also_with_blanks():
+    """200 samples at 95 %: standard error 1.5 %."""
+    truth, held = (-1.0 - 0.2 + 0.4) / 3, 0
+    for seed in range(200):
+        data = survey(40, seed)
+        data = data.mask(np.random.default_rng(seed).random(data.shape) < 0.05)
+        found = gaps(data, resamples=2)
+        held += found.low <= truth <= found.high
+    assert held / 200 == pytest.approx(0.95, abs=0.046)
+
+
+def test_short_is_below_zero_and_said_so(answers):
+    found = gaps(answers)
+    assert found.widest == "prompt"
+    assert found.widest_share == 1.0
+    text = found.sentence()
+    assert "falls short of" in text
+    assert "The widest shortfall is in prompt: -0.9" in text or "in prompt: -1.0" in text
+    assert "Above expectation: neat." in text
+    swapped = {p: e for e, p in EXPECTATIONS.items()}
+    other = gaps(
+        answers,
+        dimensions={name: [EXPECTATIONS[p] for p in items] for name, items in DIMENSIONS.items()},
+        expectations=swapped,
+    )
+    assert other.overall == pytest.approx(-found.overall)
+    assert "exceeds" in other.sentence()
+
+
+def test_two_like_gaps_are_not_told_apart(answers):
+    twins = answers.assign(p3=answers["p1"], e3=answers["e1"], p2=answers["p1"], e2=answers["e1"])
+    found = gaps(twins)
+    assert found.table.loc[[0, 1], "widest"].tolist() == [0.5, 0.5]
+    assert found.table["widest"].sum() == pytest.approx(1)
+    assert "kind in 50%: too close to tell which" in found.sentence()
+
+
+def test_reliability_of_the_difference_by_construction():
+    """Shared variance 1, own variance 1 in each of three differences: alpha 3 / 4."""
+    found = gaps(survey(20_000)).table["reliability"]
+    assert found[2] == pytest.approx(0.75, abs=0.01)
+    assert found[0] == pytest.approx(2 / 3, abs=0.015)
+    assert np.isnan(found[1])
+
+
+def test_gaps_can_be_unreliable_though_their_parts_are_not():
+    rng = np.random.default_rng(2)
+    person = rng.normal(size=(2000, 1))
+    noise = 0.3 * rng.normal(size=(2000, 12))
+    names = [*EXPECTATIONS.values(), *EXPECTATIONS]
+    found = gaps(pd.DataFrame(5 + person + noise, columns=names)).table["reliability"]
+    assert abs(found[2]) < 0.1
+
+
+def test_items_rest_on_their_own_pairs(answers):
+    blank = answers.copy()
+    blank.loc[:9, "e1"] = np.nan
+    found = item_gaps(blank, dimensions=DIMENSIONS, expectations=EXPECTATIONS)
+    row = found.table.loc[0]
+    assert (row["respondents"], row["left_out"]) == (290, 10)
+    assert row["estimate"] == pytest.approx((answers["p1"] - answers["e1"])[10:].mean())
+    assert row["estimate"] == pytest.approx(row["perception"] - row["expectation"])
+    assert "of 6 items fall short" in found.sentence()
+
+
+def test_a_dimension_without_pairs_is_noted_beside_the_rest(answers):
+    found = gaps(answers.assign(e3=np.nan))
+    assert found.table["estimate"].isna().tolist() == [False, True, False]
+    assert found.table.loc[1, "note"] == "only 0 respondents with every pair"
+    assert "Not given: kind (only 0 respondents" in found.sentence()
+    assert found.overall == pytest.approx(found.table["estimate"].mean())
+
+
+def test_bad_input(answers):
+    with pytest.raises(Refusal, match="No dimension has 10"):
+        gaps(answers.head(9))
+    with pytest.raises(Problem, match="No expectation is named for p6"):
+        gaps(answers, expectations={f"p{i}": f"e{i}" for i in range(1, 6)})
+    with pytest.raises(Problem, match="no column 'e6'"):
+        gaps(answers.drop(columns="e6"))
+    with pytest.raises(Problem, match="No dimension is named"):
+        gaps(answers, dimensions={})
+    with pytest.raises(Problem, match="'kind' has no item"):
+        gaps(answers, dimensions={"prompt": ["p1"], "kind": []})
+    with pytest.raises(Problem, match="does not hold numbers"):
+        gaps(answers.assign(p1="good"))
+
+
+def test_pictures(answers):
+    ax = gaps(answers).plot(plt.figure().subplots())
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["prompt", "kind", "neat"]
+    items = item_gaps(answers, dimensions=DIMENSIONS, expectations=EXPECTATIONS)
+    assert len(items.plot(plt.figure().subplots()).get_yticklabels()) == 6
+    plt.close("all")
