@@ -78,7 +78,7 @@ def lines(ax: Axes, text: str, box: Bbox, size: float) -> list[str]:
 
 def _letters(ax: Axes, text: str, box: Bbox, size: float) -> int:
     """How many letters of this text a line of the box holds; Chinese ones are wider."""
-    each = size * (1.0 if _wide(text) else 0.6)
+    each = size * (1.05 if _wide(text) else 0.6)  # on a screen a letter fills whole pixels
     return max(int((box.width * points(ax)[0] - 8) / each), 2)
 
 

@@ -43,6 +43,8 @@ class Calendar:
         unknown = [day for day in (*self.days, self.week_starts) if day not in DAYS]
         if unknown:
             raise Problem(f"{unknown[0]!r} is no weekday.", f"use {', '.join(DAYS)}.")
+        if not self.days:
+            raise Problem("The service works on no day.", f"name some of {', '.join(DAYS)}.")
         if not 0 <= self.opens < self.closes <= 24:
             raise Problem(
                 f"The service opens at {self.opens} and closes at {self.closes}.",
@@ -211,6 +213,18 @@ def split(
     first, last = times[inside].min(), times[inside].max()
     cut = read_day(day) if day else (first + share * (last - first)).normalize()
     return table[inside & (times < cut)], table[inside & (times >= cut)]
+
+
+def before(table: pd.DataFrame, *, time: str, day: str = "") -> pd.DataFrame:
+    """Rows whose time lies before a day, or all of them if the day is blank.
+
+    Examples
+    --------
+    >>> days = pd.DataFrame({"day": pd.date_range("2025-01-01", periods=11)})
+    >>> len(before(days, time="day", day="2025-01-03")), len(before(days, time="day"))
+    (2, 11)
+    """
+    return table[local(table[time]) < read_day(day)] if day else table
 
 
 def read_day(day: str) -> pd.Timestamp:

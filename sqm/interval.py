@@ -148,9 +148,11 @@ def mean(
     if len(values) < 2:
         raise Refusal("One value has no interval.", "collect more.")
     n, estimate = len(values), float(values.mean())
-    groups = n if clusters is None else min(clusters[column].nunique() for column in clusters)
+    groups = n if clusters is None else min(clusters[c].nunique(dropna=False) for c in clusters)
+    if groups < 2:
+        raise Refusal("Rows of one cluster do not show how far clusters differ.", "collect more.")
     variance = _mean_variance(values, clusters)
-    half = stats.t.ppf((1 + confidence) / 2, max(groups - 1, 1)) * np.sqrt(variance)
+    half = stats.t.ppf((1 + confidence) / 2, groups - 1) * np.sqrt(variance)
     effective = _effective_n(values, clusters)
     return Estimate(
         estimate, float(estimate - half), float(estimate + half), confidence, n, effective

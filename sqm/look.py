@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 from cycler import cycler
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
 MEANING = {
@@ -21,6 +23,11 @@ MEANING = {
     "limit": "#9aa4ab",
     "other": "#7d6b91",
 }
+
+# From worse over neither to better, for a table of shades; the figures stand in it too.
+WORSE_TO_BETTER = LinearSegmentedColormap.from_list(
+    "worse_to_better", ["#e8b4a8", "#f3f4f5", "#a9d3cf"]
+)
 
 # Better and worse are told by shape too, for print and for eyes that do not part the two colours.
 MARKER = {"usual": "o", "better": "^", "worse": "v", "limit": "s", "other": "D"}
@@ -95,6 +102,14 @@ def dots(
     ax.set_ylim(len(table) - 0.5, -0.5)
     ax.grid(axis="x", color="#e3e6e8", lw=0.8)
     ax.set_axisbelow(True)
+    return ax
+
+
+def dates(ax: Axes) -> Axes:
+    """Write the dates of the x axis so that they leave room for each other."""
+    locator = AutoDateLocator(maxticks=8)
+    ax.xaxis.set_major_locator(locator)
+    ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     return ax
 
 

@@ -24,11 +24,24 @@ from sqm.checks import Problem
 from sqm.parameters import PHASES
 
 QUESTIONS = {
-    "define": "Who is served, and what matters to them?",
-    "measure": "How good is the service today, and can the measurements be trusted?",
-    "analyse": "What drives complaints and poor service?",
-    "improve": "What would change if something were done?",
-    "control": "Did it work, and does it last?",
+    "define": (
+        "What must this service do for its customers, and what does it cost when it does not?"
+    ),
+    "measure": (
+        "Can the numbers be trusted, how good is the service today, and is this a case "
+        "for assurance or for improvement?"
+    ),
+    "analyse": (
+        "What makes a contact turn into a complaint, and what do the complaints say in "
+        "the customers' own words?"
+    ),
+    "improve": (
+        "What would each improvement bring, in waits, complaints and money, before any is spent?"
+    ),
+    "control": (
+        "Does the service stay where it should, who acts when it does not, and did the "
+        "change make the difference?"
+    ),
 }
 
 SMALL = 12  # rows up to which a table stands open on the page

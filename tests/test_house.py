@@ -10,16 +10,17 @@ import pytest
 import yaml
 
 import sqm
+from sqm import report
 from sqm.parameters import PHASES, notebook, parameters_of
 
 ROOT = Path(__file__).parent.parent
+FOR_METHODS = {"checks", "finding", "look", "boxes", "interval", "clock"}
 FLOORS = [
-    {"checks", "finding", "look", "boxes", "interval", "clock", "sources", "shelf"},  # ground
+    FOR_METHODS | {"roles", "files", "sources", "shelf"},  # ground
     {"methods"},
     {"parameters", "study"},  # stair
     {"report", "execute", "run", "progress", "draft", "cli", "__main__"},  # roof
 ]
-FOR_METHODS = {"checks", "finding", "look", "boxes", "interval", "clock"}
 MODULES = sorted(p for p in (ROOT / "sqm").glob("*.py") if p.stem != "__init__")
 METHODS = sorted(p for p in (ROOT / "sqm" / "methods").glob("*.py") if p.stem != "__init__")
 NOTEBOOKS = [notebook(phase, root=ROOT) for phase in PHASES]
@@ -110,6 +111,12 @@ def test_a_notebook_begins_with_question_parameters_and_setup(path):
     assert given.metadata.tags == ["parameters"]
     assert setup.metadata.tags == ["setup"]
     assert "here = Study(study, phase=" in setup.source
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_report_and_notebook_ask_the_same_question(phase):
+    first = nbformat.read(notebook(phase, root=ROOT), as_version=4).cells[0].source
+    assert f"*{report.QUESTIONS[phase]}*" in first
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

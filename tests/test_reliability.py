@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pingouin
 import pytest
 from matplotlib import pyplot as plt
 
@@ -96,6 +97,13 @@ def test_feldts_interval_holds_the_truth_as_often_as_it_says():
     rows = [scale(pd.DataFrame(each)).table.loc[0] for each in data]
     held = np.mean([row["low"] <= 8 / 11 <= row["high"] for row in rows])
     assert held == pytest.approx(0.95, abs=0.03)
+
+
+def test_alpha_is_that_of_pingouin_on_complete_rows(answers):
+    # its interval is rounded, and counts incomplete rows: only the point is compared
+    theirs, _ = pingouin.cronbach_alpha(data=answers)
+    found = cronbach_alpha(answers, dimensions={"scale": list(answers)}).table.iloc[0]
+    assert found["estimate"] == pytest.approx(theirs)
 
 
 def test_alpha_ignores_where_the_scale_starts(answers):

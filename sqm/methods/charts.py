@@ -136,7 +136,9 @@ class PPrime(Finding):
         ax.legend(
             fontsize="small", frameon=False, ncols=6, loc="upper left", bbox_to_anchor=(0, -0.18)
         )
-        return look.label(ax, title="Is the process steady?", x="period", y="share of defects (%)")
+        return look.label(
+            look.dates(ax), title="Is the process steady?", x="period", y="share of defects (%)"
+        )
 
 
 def p_prime_chart(
@@ -344,7 +346,7 @@ class Steadiness(Finding):
             fontsize="small", frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=2
         )
         return look.label(
-            ax, title="Was it steady?", x="period (lines: the limits; up: more defects)"
+            look.dates(ax), title="Was it steady?", x="period (lines: the limits; up: more defects)"
         )
 
 
@@ -481,7 +483,9 @@ class ControlCharts(Finding):
             fontsize="small", frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=3
         )
         return look.label(
-            ax, title="Has it left its limits?", x="period (lines: the limits; up: more defects)"
+            look.dates(ax),
+            title="Has it left its limits?",
+            x="period (lines: the limits; up: more defects)",
         )
 
 

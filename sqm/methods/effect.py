@@ -157,7 +157,7 @@ class DifferenceInDifferences(Finding):
         ax.legend(loc="upper left", frameon=False, ncols=2, fontsize="small")
         ax.margins(y=0.25)
         return look.label(
-            ax,
+            look.dates(ax),
             title=f"Did the change make the difference? {look.shorten(self.measure_name)}",
             x=f"week (dashed: the change of {self.change_on})",
             y="changed minus other sites" + (f" ({unit})" if unit else ""),
@@ -189,7 +189,8 @@ class DifferenceInDifferences(Finding):
         found = {"improved": "an improvement", "worsened": "a change for the worse"}
         name = self.measure_name[:1].upper() + self.measure_name[1:]
         return (
-            f"{name}: the {len(self.treated)} sites with the change of {self.change_on} ({', '.join(self.treated)}) moved by"
+            f"{name}: the {len(self.treated)} sites with the change of {self.change_on}"
+            f" ({', '.join(self.treated)}) moved by"
             f" {self._words(self.estimate, self.low, self.high)} against the"
             f" {len(self.untreated)} others, {found.get(self.verdict, 'no change is shown')}."
         )

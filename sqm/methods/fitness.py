@@ -135,7 +135,7 @@ class Fitness(Finding):
         ax.set_ylim(bottom=0)
         ax.legend(fontsize="small", frameon=False, ncols=3)
         return look.label(
-            ax,
+            look.dates(ax),
             title="Do the data cover the whole time?",
             x="week",
             y="records over the median week",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from textwrap import fill
 from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
+import seaborn
 from matplotlib.axes import Axes
 from scipy import stats
 
@@ -707,7 +709,7 @@ class WhatIf(Finding):
             self.table["measure"].eq("complaints_per_year") & self.table["kind"].eq("change")
         ]
         each = "; ".join(
-            f"{row.scenario} {row.estimate:+,.0f} ({row.low:+,.0f} to {row.high:+,.0f})"
+            f"{row.scenario}: {row.estimate:+,.0f} ({row.low:+,.0f} to {row.high:+,.0f})"
             for row in rows.itertuples()
         )
         return (
@@ -894,18 +896,26 @@ class Chances(Finding):
         return f"{name}, {_chance(as_is)} as it is and {_chance(best)} with {best['scenario']}"
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the chance of each characteristic by scenario: shade, size and figure agree."""
+        """Draw the chance of each characteristic by scenario: shade and figure agree."""
         ax = look.axes(ax)
         grid = self.table.pivot_table(
             index="ctq", columns="scenario", values="estimate", sort=False, dropna=False
         ).reindex(columns=self.table["scenario"].unique())
-        for y, (_, row) in enumerate(grid.iterrows()):
-            for x, chance in enumerate(row):
-                _mark(ax, x, y, chance)
-        ax.set_xticks(range(len(grid.columns)), [look.shorten(n, width=18) for n in grid.columns])
-        ax.tick_params(axis="x", rotation=20)
-        ax.set_yticks(range(len(grid)), [look.shorten(name) for name in grid.index])
-        ax.set(xlim=(-0.5, len(grid.columns) - 0.5), ylim=(len(grid) - 0.5, -0.5))
+        figures = grid.map(lambda chance: "?" if np.isnan(chance) else f"{chance * 100:.0f}")
+        seaborn.heatmap(
+            grid.fillna(0.5) * 100,
+            annot=figures,
+            fmt="",
+            cmap=look.WORSE_TO_BETTER,
+            vmin=0,
+            vmax=100,
+            linewidths=2,
+            cbar=False,
+            ax=ax,
+        )
+        ax.set_xticklabels([fill(look.shorten(name), 16) for name in grid.columns], rotation=0)
+        ax.set_yticklabels([look.shorten(name) for name in grid.index], rotation=0)
+        ax.tick_params(length=0)
         return look.label(
             ax, title="How likely is each target to be met?", x="scenario (chance in per cent)"
         )
@@ -915,15 +925,6 @@ def _chance(row: pd.Series) -> str:
     if row["estimate"] > 0.99:
         return "over 99 %"
     return "under 1 %" if row["estimate"] < 0.01 else f"{row['estimate'] * 100:.0f} %"
-
-
-def _mark(ax: Axes, x: int, y: int, chance: float) -> None:
-    if np.isnan(chance):
-        ax.text(x, y, "?", ha="center", va="center", color=look.MEANING["limit"])
-        return
-    what = "better" if chance >= 0.9 else "worse" if chance <= 0.1 else "usual"
-    ax.plot(x, y - 0.12, look.MARKER[what], color=look.MEANING[what], ms=4 + 10 * chance)
-    ax.text(x, y + 0.3, f"{chance * 100:.0f}", ha="center", va="center", fontsize="small")
 
 
 def chance_of_target(rehearsal: Rehearsal, ctqs: pd.DataFrame) -> Chances:

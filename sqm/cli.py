@@ -1,0 +1,228 @@
+"""What can a person type?"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqm import __version__
+
+if TYPE_CHECKING:  # imports that cost seconds are made by the command that needs them
+    from sqm.run import Outcome
+
+DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
+PHASES = "define, measure, analyse, improve, control"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the number returned is the exit code.
+
+    0 all done, 1 a study failed, 2 something to mend before anything runs,
+    3 alarms (kept for `watch`), 130 interrupted.
+    """
+    said = _parser().parse_args(arguments)
+    from sqm.checks import Problem
+
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    try:
+        return said.command(said)
+    except Problem as problem:
+        _complain([problem])
+        return WRONG
+    except KeyboardInterrupt:
+        _tell("Interrupted. Nothing half-written counts as finished; run again to go on.")
+        return INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sqm", description="Service quality studies that regenerate themselves."
+    )
+    parser.add_argument("--version", action="version", version=f"sqm {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    run = _command(commands, "run", _run, "carry out studies and write their reports")
+    _takes_studies(run)
+    _takes_changes(run)
+    run.add_argument("--jobs", type=_whole, metavar="N", help="studies side by side")
+    run.add_argument("--phase", default="define", metavar="NAME", help=f"begin with: {PHASES}")
+
+    check = _command(commands, "check", _check, "say all that is wrong, and run nothing")
+    _takes_studies(check)
+    _takes_changes(check)
+
+    opened = _command(commands, "open", _open, "write a study's notebooks, ready for JupyterLab")
+    opened.add_argument("study", metavar="STUDY", help="a name in params/, or a path")
+    _takes_changes(opened)
+
+    new = _command(commands, "new", _new, "begin a study of your own files")
+    new.add_argument("name", metavar="NAME", help="letters, digits, - and _")
+    for table in ("survey", "complaints", "operations"):
+        new.add_argument(f"--{table}", type=Path, metavar="FILE", help=f"your {table} table")
+
+    listed = _command(commands, "list", _list, "name the studies and how their last run ended")
+    listed.add_argument("--out", type=Path, metavar="DIR", help="where reports are (default: out)")
+    return parser
+
+
+def _command(commands, name: str, command, purpose: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=purpose, description=purpose[0].upper() + purpose[1:])
+    parser.set_defaults(command=command)
+    return parser
+
+
+def _takes_studies(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("studies", nargs="+", metavar="STUDY", help="a name in params/, or a path")
+
+
+def _takes_changes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: out)")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="PHASE.NAME=VALUE",
+        dest="changes",
+        help="override a parameter of every study named, for example measure.confidence=0.9",
+    )
+
+
+def _whole(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no count; give 1 or more")
+    return int(text)
+
+
+# --- the commands -------------------------------------------------------------------------------
+
+
+def _run(said: argparse.Namespace) -> int:
+    from sqm import run
+    from sqm.progress import Progress
+
+    root, out = _places(said)
+    planned, problems = run.plan(
+        said.studies, root=root, out=out, first=said.phase, changes=said.changes
+    )
+    if problems:
+        _complain(problems)
+        return WRONG
+    jobs = said.jobs or min(len(planned.names), os.cpu_count() or 1)
+    with Progress(planned.names, first=planned.first) as progress:
+        outcomes = run.run(planned, jobs=jobs, say=progress.show)
+    return _close(outcomes)
+
+
+def _close(outcomes: list[Outcome]) -> int:
+    failed = [outcome for outcome in outcomes if outcome.reason]
+    for outcome in failed:
+        _tell(f"{outcome.study} failed: {outcome.reason}")
+    for outcome in outcomes:
+        if outcome.report:
+            print(_safe(outcome.report))
+    return FAILED if failed else DONE
+
+
+def _check(said: argparse.Namespace) -> int:
+    from sqm import run
+
+    root, out = _places(said)
+    planned, problems = run.plan(said.studies, root=root, out=out, changes=said.changes)
+    if problems:
+        _complain(problems)
+        return WRONG
+    _tell(f"Nothing to mend in {', '.join(planned.names)}.")
+    return DONE
+
+
+def _open(said: argparse.Namespace) -> int:
+    from sqm import execute, parameters
+
+    root, out = _places(said)
+    found, problems = parameters.check(said.study, root=root, changes=said.changes)
+    if problems:
+        _complain(problems)
+        return WRONG
+    folder = out / found.study / "by-hand"
+    execute.prepare(found, folder, root=root)
+    _tell("Five notebooks are ready; open them with: jupyter lab " + str(folder))
+    print(_safe(str(folder)))
+    return DONE
+
+
+def _new(said: argparse.Namespace) -> int:
+    from sqm import draft, parameters
+
+    root = parameters.find_root()
+    written = draft.draft(
+        said.name,
+        survey=said.survey,
+        complaints=said.complaints,
+        operations=said.operations,
+        root=root,
+    )
+    for path in (written.parameters, written.dictionary):
+        print(_safe(str(path)))
+    _tell(f"Read both, then run: sqm run {said.name}")
+    return DONE
+
+
+def _list(said: argparse.Namespace) -> int:
+    from sqm import parameters
+    from sqm.checks import Problem
+
+    root, out = _places(said)
+    for path in sorted((root / "params").glob("*.yml")):
+        try:
+            found = parameters.load(path.stem, root=root)
+            line = f"{found.study:<24} {_last_run(out / found.study):<28} {found.title}"
+        except Problem as problem:
+            line = f"{path.stem:<24} {'cannot be read':<28} {problem.what}"
+        print(_safe(line))
+    return DONE
+
+
+def _last_run(place: Path) -> str:
+    try:
+        record = json.loads((place / "run.json").read_text(encoding="utf-8"))
+        return f"finished {record['finished'][:16].replace('T', ' ')} UTC"
+    except (OSError, ValueError, KeyError):
+        return "unfinished" if place.is_dir() else "never run"
+
+
+def _places(said: argparse.Namespace) -> tuple[Path, Path]:
+    from sqm import parameters
+
+    root = parameters.find_root()
+    out = said.out.expanduser().resolve() if said.out else parameters.out_folder(root).resolve()
+    return root, out
+
+
+# --- words --------------------------------------------------------------------------------------
+
+
+def _complain(problems: Sequence) -> None:
+    for problem in problems:
+        _tell(f"Problem: {problem}")
+    if len(problems) > 1:
+        _tell(f"{len(problems)} problems; nothing was run.")
+
+
+def _tell(text: str) -> None:
+    print(_safe(text), file=sys.stderr, flush=True)
+
+
+def _safe(text: str) -> str:
+    """Data may stand in a message: no escape code of a terminal passes."""
+    return re.sub(
+        r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]",
+        "\N{REPLACEMENT CHARACTER}",
+        text,
+    )

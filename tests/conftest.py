@@ -1,0 +1,71 @@
+"""A small project of its own for tests that run whole studies."""
+
+import nbformat
+import pytest
+
+from sqm.parameters import PHASES
+
+PARAMETERS = (
+    'study: str = "tiny"  # names the study\n'
+    "confidence: float = 0.95  # level\n"
+    "names: list = []  # of things"
+)
+WORK = """\
+import json, os
+from pathlib import Path
+shelf = Path(os.environ["SQM_SHELF"])
+(shelf / "answer.csv").write_text("value\\n1\\n")
+(shelf / "answer.json").write_text(json.dumps({{"name": "answer", "phase": "{phase}",
+    "question": "Does it work?", "sentence": f"It does at {{confidence}}.", "numbers": {{}},
+    "method": "m", "answer": "", "columns": {{"value": "int64"}}, "index": [],
+    "picture_notes": [], "settings": {{}}}}))
+"""
+CLOSE = """\
+(shelf / "phase.json").write_text(json.dumps({{"study": study, "phase": "{phase}",
+    "parameters": {{"confidence": confidence}}, "read": [], "recalled": {{}},
+    "kept": [{{"name": "answer", "files": {{}}}}], "not_examined": [], "versions": {{}}}}))
+"""
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project whose five notebooks do next to nothing, so that a run takes seconds."""
+    (tmp_path / "pyproject.toml").write_text("", encoding="utf-8")
+    for folder in ("notebooks", "params", "data"):
+        (tmp_path / folder).mkdir()
+    for phase in PHASES:
+        write_notebook(tmp_path, phase)
+    (tmp_path / "data" / "complaints.csv").write_text("id,day\n1,2025-01-01\n2,2025-01-02\n")
+    write_study(tmp_path, "tiny")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SQM_OUT", raising=False)
+    return tmp_path
+
+
+def write_notebook(root, phase, *, extra=""):
+    """Write a phase's notebook; ``extra`` is a cell that runs before the phase is closed."""
+    given = nbformat.v4.new_code_cell(PARAMETERS)
+    given.metadata.tags = ["parameters"]
+    exercise = nbformat.v4.new_code_cell("raise SystemExit('an exercise never runs in a batch')")
+    exercise.metadata.tags = ["exercise"]
+    sources = [WORK.format(phase=phase), extra, CLOSE.format(phase=phase)]
+    cells = [given, exercise, *map(nbformat.v4.new_code_cell, sources)]
+    path = root / "notebooks" / f"{PHASES.index(phase) + 1}-{phase}.ipynb"
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    made = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    nbformat.write(made, path)
+
+
+def write_study(root, name, more=""):
+    """Write a study's file with one table of complaints."""
+    text = f"""\
+study: {name}
+title: A tiny study
+data:
+  complaints:
+    path: data/complaints.csv
+    roles: {{complaint: id, opened: {{column: day, type: date}}}}
+{more}"""
+    path = root / "params" / f"{name}.yml"
+    path.write_text(text, encoding="utf-8")
+    return path
