@@ -20,6 +20,8 @@ from typing import Any
 import filelock
 import nbformat
 import papermill
+from papermill.iorw import load_notebook_node
+from papermill.parameterize import parameterize_notebook
 
 import sqm
 from sqm import parameters, report, shelf
@@ -123,13 +125,9 @@ def prepare(found: StudyFile, folder: Path, *, root: Path) -> list[Path]:
         )
     folder.mkdir(parents=True, exist_ok=True)
     for phase, target in zip(PHASES, targets, strict=True):
-        papermill.execute_notebook(
-            _literal(parameters.notebook(phase, root=root)),
-            _literal(target),
-            parameters=_given(found, phase, root),
-            prepare_only=True,
-            progress_bar=False,
-        )
+        plain = _bare(parameters.notebook(phase, root=root))
+        given = _given(found, phase, root)
+        shelf.write(target, nbformat.writes(parameterize_notebook(plain, given)).encode("utf-8"))
     return targets
 
 
@@ -191,11 +189,8 @@ def _carry_out_phase(phase: str, found: StudyFile, job: Job, place: Path) -> Non
 
 
 def _execute(source: Path, executed: Path, given: dict[str, Any]) -> None:
-    plain = nbformat.read(source, as_version=4)
+    plain = _bare(source)
     plain.cells = [c for c in plain.cells if not LEFT_OUT & set(c.metadata.get("tags", []))]
-    for cell in plain.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
     stripped = executed.parent.parent / source.name
     nbformat.write(plain, stripped)
     papermill.execute_notebook(
@@ -206,6 +201,15 @@ def _execute(source: Path, executed: Path, given: dict[str, Any]) -> None:
         progress_bar=False,
         request_save_on_cell_execute=False,
     )
+
+
+def _bare(source: Path) -> nbformat.NotebookNode:
+    """A notebook without the outputs that are stored for readers."""
+    plain = load_notebook_node(str(source))
+    for cell in plain.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return plain
 
 
 def _literal(path: Path) -> str:

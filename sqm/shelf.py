@@ -92,8 +92,7 @@ def _picture(finding: Finding, name: str) -> tuple[str, bytes, list[str]]:
         return name.replace("_", " "), b"", []
     finally:
         plt.close(figure)
-    if page:
-        titles = [drawn.get_title(loc=side) for side in ("left", "center", "right")]
+    titles = [drawn.get_title(loc=side) for side in ("left", "center", "right")]
     return next((title for title in titles if title), name.replace("_", " ")), page, notes
 
 

@@ -1,7 +1,8 @@
-"""Run the notebooks and store the outputs that a reader on the web needs: `make notebooks`.
+"""Run the notebooks as the flagship study and store what a reader needs: `make notebooks`.
 
 Kept are the outputs of the cells tagged ``nbval-check-output`` (sentences, which nbval compares)
-and ``picture``; every other cell is stored bare.
+and ``picture``; every other cell is stored bare.  The parameters stay at their neutral defaults in
+the stored notebook: the study's own are injected into the copy that is run.
 """
 
 import os
@@ -10,34 +11,43 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
+from papermill.iorw import load_notebook_node
+from papermill.parameterize import parameterize_notebook
 
-from sqm.parameters import PHASES, find_root, notebook
+from sqm.parameters import DEFAULT_STUDY, PHASES, find_root, load, notebook
+from sqm.run import ENVIRONMENT
 
 KEPT = {"nbval-check-output", "picture"}
 
 
 def main():
+    os.environ |= ENVIRONMENT
     root = find_root()
     with tempfile.TemporaryDirectory() as out:
         os.environ["SQM_OUT"] = out
         for phase in PHASES:
-            path = notebook(phase, root=root)
-            print(path.name, flush=True)
-            store(path)
+            print(phase, flush=True)
+            store(phase, root)
 
 
-def store(path: Path):
-    executed = nbformat.read(path, as_version=4)
-    client = NotebookClient(executed, resources={"metadata": {"path": str(path.parent)}})
-    client.execute()
-    for cell in executed.cells:
-        cell.metadata.pop("execution", None)
+def injected(phase: str, root: Path) -> nbformat.NotebookNode:
+    """A phase's notebook with the flagship study's parameters, its stored outputs with it."""
+    plain = load_notebook_node(str(notebook(phase, root=root)))
+    return parameterize_notebook(plain, load(DEFAULT_STUDY, root=root).sections[phase])
+
+
+def store(phase: str, root: Path):
+    path = notebook(phase, root=root)
+    executed = injected(phase, root)
+    NotebookClient(executed, resources={"metadata": {"path": str(path.parent)}}).execute()
+    outputs = {cell.id: cell.get("outputs", []) for cell in executed.cells}
+    stored = nbformat.read(path, as_version=4)
+    for cell in stored.cells:
         if cell.cell_type == "code":
             cell.execution_count = None
             wanted = KEPT & set(cell.metadata.get("tags", []))
-            cell.outputs = [_plain(output) for output in cell.outputs] if wanted else []
-    executed.metadata.language_info = {"name": "python"}
-    nbformat.write(executed, path)
+            cell.outputs = [_plain(output) for output in outputs[cell.id]] if wanted else []
+    nbformat.write(stored, path)
 
 
 def _plain(output):
