@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 import numpy as np
 import pandas as pd
@@ -230,6 +230,6 @@ def before(table: pd.DataFrame, *, time: str, day: str = "") -> pd.DataFrame:
 def read_day(day: str) -> pd.Timestamp:
     """Read a day from a parameter, or say how it is to be written."""
     try:
-        return pd.Timestamp(date.fromisoformat(day))
+        return pd.Timestamp(datetime.strptime(day, "%Y-%m-%d"))
     except ValueError:
         raise Problem(f"{day!r} is no day.", "write days as 2025-12-31.") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -109,7 +108,11 @@ def share(
     -------
     Estimate
         Wilson's interval at the effective number of rows: n over the design
-        effect of the clusters, never more than n.
+        effect of the clusters, never more than n.  The interval allows for
+        few clusters as Korn and Graubard do (1998, Survey Methodology 24,
+        193-201): effective n times (t of n - 1 / t of clusters - 1)^2.
+        Rows that all lie in one cluster are taken as they are: the answer is
+        then about that cluster.
 
     Raises
     ------
@@ -124,62 +127,25 @@ def share(
     _need_some(hits, confidence)
     n, estimate = len(hits), float(hits.mean())
     effective = _effective_n(hits.astype(float), clusters)
-    low, high = wilson(estimate, effective, confidence=confidence)
+    certain = effective * few_clusters(clusters, n, confidence)
+    low, high = wilson(estimate, certain, confidence=confidence)
     return Estimate(estimate, low, high, confidence, n, effective)
-
-
-def mean(
-    values: pd.Series, *, clusters: pd.DataFrame | None = None, confidence: float = 0.95
-) -> Estimate:
-    """Estimate a mean, allowing for rows that belong together.
-
-    The interval is Student's, with as many degrees of freedom as the coarsest
-    cluster (or the rows) leaves; its standard error is the cluster-robust one.
-
-    Examples
-    --------
-    Values 1, 2, 3: mean 2, standard error 1 / sqrt(3), t(2) = 4.3027.
-
-    >>> found = mean(pd.Series([1.0, 2.0, 3.0]))
-    >>> round(found.low, 3), round(found.high, 3)
-    (-0.484, 4.484)
-    """
-    _need_some(values, confidence)
-    if len(values) < 2:
-        raise Refusal("One value has no interval.", "collect more.")
-    n, estimate = len(values), float(values.mean())
-    groups = n if clusters is None else min(clusters[c].nunique(dropna=False) for c in clusters)
-    if groups < 2:
-        raise Refusal("Rows of one cluster do not show how far clusters differ.", "collect more.")
-    variance = _mean_variance(values, clusters)
-    half = stats.t.ppf((1 + confidence) / 2, groups - 1) * np.sqrt(variance)
-    effective = _effective_n(values, clusters)
-    return Estimate(
-        estimate, float(estimate - half), float(estimate + half), confidence, n, effective
-    )
-
-
-def bootstrap(
-    statistic: Callable[[np.ndarray], float],
-    values: np.ndarray,
-    *,
-    rng: np.random.Generator,
-    resamples: int = 1000,
-    confidence: float = 0.95,
-) -> Estimate:
-    """Estimate any statistic of independent rows with a percentile bootstrap interval."""
-    values = np.asarray(values)
-    draws = [statistic(rng.choice(values, size=len(values), axis=0)) for _ in range(resamples)]
-    low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Estimate(
-        float(statistic(values)), float(low), float(high), confidence, len(values), len(values)
-    )
 
 
 def _need_some(values: pd.Series, confidence: float) -> None:
     need_share(confidence, name="confidence")
     if len(values) == 0:
         raise Refusal("There is no row to estimate from.", "check the filter, or collect data.")
+
+
+def few_clusters(clusters: pd.DataFrame | None, n: int, confidence: float) -> float:
+    """Squared ratio of Student's quantiles: as many degrees of freedom as rows, or as clusters."""
+    counts = [] if clusters is None else [clusters[c].nunique(dropna=False) for c in clusters]
+    counts = [count for count in counts if count > 1]
+    if not counts:
+        return 1.0
+    tail = (1 + confidence) / 2
+    return float((stats.t.ppf(tail, n - 1) / stats.t.ppf(tail, min(counts) - 1)) ** 2)
 
 
 def _effective_n(values: pd.Series, clusters: pd.DataFrame | None) -> float:

@@ -191,8 +191,16 @@ def _typed(texts: pd.Series, kind: str) -> pd.Series:
     if kind in convert:
         return convert[kind]()
     if kind.startswith(("int", "uint", "Int", "UInt", "float", "Float")):
-        return pd.to_numeric(known).astype(kind)
+        return _numbers(known, kind)
     if kind.startswith("datetime64"):
         utc = "," in kind
         return pd.to_datetime(known, utc=utc).astype(kind)
     return texts.map(unguard)
+
+
+def _numbers(texts: pd.Series, kind: str) -> pd.Series:
+    """Numbers as they were: whole ones without a detour over floats, which lose the long ones."""
+    if kind.startswith(("float", "Float")):
+        return pd.to_numeric(texts).astype(kind)
+    whole = [pd.NA if pd.isna(text) else int(text) for text in texts]
+    return pd.Series(whole, index=texts.index, dtype="object").astype(kind)

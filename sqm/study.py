@@ -6,6 +6,7 @@ import ast
 import importlib.metadata
 import os
 import platform
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,7 @@ class Study:
         self._readings: dict[str, sources.Reading] = {}
         self._kept: list[str] = []
         self._not_examined: dict[str, dict[str, str]] = {}
+        self._unmade: dict[str, str] = {}  # names that passed-over cells make, with their questions
         self._recalled: dict[str, str] = {}
         look.apply()
         _register_needs(self)
@@ -152,8 +154,9 @@ class Study:
         """
         whole, _, part = need.partition(".")
         if whole in PHASES:
-            found = self._find(whole, part)
-            return "" if found else f"{whole} has kept no {part!r}; carry out that phase first"
+            found, done = self._find(whole, part), (self._finished / whole / "phase.json").is_file()
+            why = "its question was not answered" if done else "carry out that phase first"
+            return "" if found else f"{whole} has kept no {part!r}; {why}"
         if whole in self._file.tables:
             spec = self._file.tables[whole]
             known = {"dimensions": spec.dimensions, "expectations": spec.expectations}
@@ -164,7 +167,7 @@ class Study:
             return f"the study sets no {whole!r}" if empty else ""
         if whole in roles.KNOWN:
             return f"the study has no table {whole!r}"
-        return f"it rests on an answer that could not be given ({whole})"
+        return f"it rests on an answer that could not be given ({self._unmade.get(whole, whole)})"
 
     def _spec(self, name: str) -> roles.Table:
         if name not in self._file.tables:
@@ -221,6 +224,14 @@ class Study:
         """Note for the report a question that was not answered, why, and what it would take."""
         self._not_examined[question] = {"question": question, "reason": reason, "mend": mend}
 
+    def examined(self, question: str) -> None:
+        """Take back a note of `not_examined`: a cell that is run again may now give the answer."""
+        self._not_examined.pop(question, None)
+
+    def unmade(self, question: str, names: Iterable[str]) -> None:
+        """Remember which names a passed-over cell would have made, for those who need them."""
+        self._unmade |= {name: question for name in names if question}
+
     def close(self) -> pd.DataFrame:
         """Write the phase's record, last of all: only with it does the phase count as done.
 
@@ -251,7 +262,7 @@ class Study:
     def _find(self, phase: str, name: str) -> Path | None:
         """The shelf that holds a finding: this run's own, by hand before the batch's."""
         shelves = [self._finished / phase]
-        if "SQM_SHELF" not in os.environ:
+        if not os.environ.get("SQM_SHELF"):
             shelves.insert(0, self._finished / "by-hand" / phase)
         if phase == self.phase:
             shelves.insert(0, self.shelf)
@@ -298,11 +309,15 @@ def _register_needs(here: Study) -> None:
         question = question.strip()
         for need in wanted.split():
             if reason := here.lacks(need):
+                here.unmade(question, _made(shell, cell))
                 return _pass_over(here, question, reason, _mend(need, here))
         try:
-            return _run(shell, cell)
+            shown = _run(shell, cell)
         except Refusal as refusal:
+            here.unmade(question, _made(shell, cell))
             return _pass_over(here, question or wanted, refusal.what, refusal.mend)
+        here.examined(question)
+        return shown
 
     shell.register_magic_function(needs, magic_kind="cell", magic_name="needs")
 
@@ -319,6 +334,12 @@ def _run(shell: Any, cell: str) -> Any:
     return eval(compile(ast.Expression(last.value), name, "eval"), shell.user_ns)
 
 
+def _made(shell: Any, cell: str) -> set[str]:
+    """The names that a cell sets."""
+    nodes = ast.walk(shell.compile.ast_parse(shell.transform_cell(cell)))
+    return {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+
+
 def _pass_over(here: Study, question: str, reason: str, mend: str) -> None:
     if question:
         here.not_examined(question, reason=reason, mend=mend)
@@ -331,7 +352,8 @@ def _mend(need: str, here: Study) -> str:
         return f"run the phase {whole} of this study, and see what it could not examine."
     if whole in roles.KNOWN:
         there = whole in here.tables_named and part
-        return f"name the {'column' if there else 'table'} under data.{whole} in the study's file."
+        what = "items" if part in ("dimensions", "expectations") else "column"
+        return f"name the {what if there else 'table'} under data.{whole} in the study's file."
     if whole in parameters_of(here.phase, root=here.root):
         return f"set {whole} under {here.phase} in the study's file."
     return "see why the earlier question was not answered."

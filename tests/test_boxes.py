@@ -113,3 +113,9 @@ def test_a_box_is_filled_only_if_asked(ax):
     boxes.draw(ax, "a", Bbox.unit(), size=9, filled=True)
     assert ax.patches[-1].get_facecolor() != (1, 1, 1, 1)
     assert not ax.axison
+
+
+def test_a_dollar_sign_in_a_box_is_no_mathematics_whatever_the_look(ax):
+    with mpl.rc_context({"text.parse_math": True}):
+        boxes.draw(ax, r"$\frac{ of $5", Bbox.unit(), size=9)
+    assert extents(ax)[1].width > 0

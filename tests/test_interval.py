@@ -62,7 +62,47 @@ def test_clusters_of_identical_rows_count_once_each():
     twins = pd.Series([True, True, False, False] * 5)
     found = interval.share(twins, clusters=_by(np.repeat(range(10), 2)))
     assert found.effective_n == pytest.approx(10 * 9 / 10)
-    assert (found.low, found.high) == pytest.approx(interval.wilson(0.5, 9.0))
+    few = (stats.t.ppf(0.975, 19) / stats.t.ppf(0.975, 9)) ** 2  # Korn and Graubard
+    assert (found.low, found.high) == pytest.approx(interval.wilson(0.5, 9.0 * few))
+
+
+def test_rows_of_one_cluster_are_taken_as_they_are():
+    hits = pd.Series([True, False] * 10)
+    assert interval.share(hits, clusters=_by(["a"] * 20)) == interval.share(hits)
+
+
+def test_two_kinds_of_cluster_by_inclusion_and_exclusion():
+    # one way: sums of deviations by agent (or day), squared, times G / (G - 1), over n squared
+    agent, day = np.repeat(range(4), 4), np.tile(range(4), 4)
+    hits = pd.Series((agent < 2) & (day < 2) | (agent < 2) & (day == 2) | (agent == 2) & (day < 2))
+    shared = pd.DataFrame({"agent": agent, "day": day})
+    off = hits - hits.mean()
+    one_way = [4 / 3 * (off.groupby(by).sum() ** 2).sum() / 256 for by in (agent, day)]
+    cells = 16 / 15 * (off**2).sum() / 256
+    together = max(sum(one_way) - cells, *one_way)
+    simple = hits.mean() * (1 - hits.mean()) / 16
+    found = interval.share(hits, clusters=shared)
+    assert found.effective_n == pytest.approx(16 / (together / simple))
+    assert together > max(one_way)
+
+
+def test_nothing_to_estimate_from():
+    with pytest.raises(Refusal, match="no row"):
+        interval.share(pd.Series([], dtype=bool))
+    with pytest.raises(Problem, match="confidence is 95"):
+        interval.share(pd.Series([True, False]), confidence=95)
+
+
+@pytest.mark.parametrize("clusters", [5, 10])
+def test_a_share_of_few_clusters_is_covered_too(clusters):
+    """Correlation 0.2 within clusters of 40: without Student's quantile 5 clusters cover .86."""
+    rng, held, times = np.random.default_rng(9), 0, 400
+    shared = _by(np.repeat(range(clusters), 40))
+    for _ in range(times):
+        chance = np.repeat(rng.beta(0.3 * 4, 0.7 * 4, clusters), 40)
+        found = interval.share(pd.Series(rng.random(len(chance)) < chance), clusters=shared)
+        held += found.low <= 0.3 <= found.high
+    assert held / times >= 0.91
 
 
 def test_design_effect_by_hand():
@@ -103,79 +143,7 @@ def test_rows_without_a_cluster_are_one_cluster_and_not_dropped():
     assert (found.n, found.effective_n) == (4, pytest.approx(1))
 
 
-def test_two_kinds_of_cluster_by_inclusion_and_exclusion():
-    # agents a b, days 1 2, values 6 4 | 2 0 around 3: 3 1 | -1 -3.
-    # Agents: sums 4, -4, (16 + 16) * 2/1 / 16 = 4.  Days: 2, -2, (4 + 4) * 2 / 16 = 1.
-    # Both at once: (9 + 1 + 1 + 9) * 4/3 / 16 = 5/3.  Together 4 + 1 - 5/3 = 10/3, less than the
-    # agents' own 4, which is therefore taken.
-    values = pd.Series([6.0, 4.0, 2.0, 0.0])
-    shared = pd.DataFrame({"agent": list("aabb"), "day": [1, 2, 1, 2]})
-    found = interval.mean(values, clusters=shared)
-    t = stats.t.ppf(0.975, 1)
-    assert found.high - found.estimate == pytest.approx(t * math.sqrt(4))
-    # three agents and three days that add 2, 0, -2 each.  Sums 6, 0, -6 for either kind:
-    # (36 + 36) * 3/2 / 81 = 4/3; nine cells (16 + 4 + 0 + 4 + 0 + 4 + 0 + 4 + 16) * 9/8 / 81 = 2/3.
-    values = pd.Series([4.0, 2, 0, 2, 0, -2, 0, -2, -4])
-    shared = pd.DataFrame({"agent": list("aaabbbccc"), "day": [1, 2, 3] * 3})
-    found = interval.mean(values, clusters=shared)
-    assert found.high == pytest.approx(stats.t.ppf(0.975, 2) * math.sqrt(4 / 3 + 4 / 3 - 2 / 3))
-
-
-def test_two_kinds_of_cluster_widen_more_than_either():
-    rng = np.random.default_rng(2)
-    agent, day = np.repeat(range(30), 30), np.tile(range(30), 30)
-    values = pd.Series(rng.normal(size=30)[agent] + rng.normal(size=30)[day])
-    values += rng.normal(size=900)
-    widths = [
-        (found := interval.mean(values, clusters=shared)).high - found.low
-        for shared in (
-            None,
-            _by(agent),
-            _by(day),
-            pd.DataFrame({"agent": agent, "day": day}),
-        )
-    ]
-    assert widths[0] < min(widths[1:3])
-    assert widths[3] > max(widths[1:3])
-
-
 # --- a mean -------------------------------------------------------------------------------------
-
-
-def test_a_mean_of_identical_pairs_is_the_mean_of_single_rows():
-    """Pairs carry what ten rows carry: Student's interval with nine degrees of freedom."""
-    once = pd.Series(np.random.default_rng(3).normal(size=10))
-    twice = pd.Series(np.repeat(once.to_numpy(), 2))
-    alone, paired = interval.mean(once), interval.mean(twice, clusters=_by(np.repeat(range(10), 2)))
-    assert (paired.low, paired.high) == pytest.approx((alone.low, alone.high))
-    assert alone.high - alone.estimate == pytest.approx(
-        stats.t.ppf(0.975, 9) * once.std() / math.sqrt(10)
-    )
-
-
-def test_the_mean_moves_and_stretches_with_its_unit():
-    wait_min = pd.Series([1.0, 4.0, 2.0, 9.0])
-    minutes, seconds = interval.mean(wait_min), interval.mean(wait_min * 60 + 5)
-    assert seconds.low == pytest.approx(minutes.low * 60 + 5)
-    assert seconds.high == pytest.approx(minutes.high * 60 + 5)
-
-
-def test_one_cluster_says_nothing_of_its_own_spread():
-    with pytest.raises(Refusal, match="one cluster"):
-        interval.mean(pd.Series([1.0, 2.0, 9.0]), clusters=_by(["a", "a", "a"]))
-
-
-@pytest.mark.parametrize("ask", [interval.share, interval.mean])
-def test_nothing_to_estimate_from(ask):
-    with pytest.raises(Refusal, match="no row"):
-        ask(pd.Series([], dtype=float))
-    with pytest.raises(Problem, match="confidence is 95"):
-        ask(pd.Series([1.0, 0.0]), confidence=95)
-
-
-def test_one_value_has_no_interval():
-    with pytest.raises(Refusal, match="One value"):
-        interval.mean(pd.Series([3.0]))
 
 
 # --- how often they hold ------------------------------------------------------------------------
@@ -197,47 +165,6 @@ def test_a_shares_interval_holds_as_often_as_it_says():
         held_without += naive.low <= truth <= naive.high
     assert HOLDS[0] <= held / TIMES <= HOLDS[1]
     assert held_without / TIMES < 0.85  # the design effect is 2.8: without clusters it fails
-
-
-def test_a_means_interval_holds_as_often_as_it_says():
-    """Twelve sites of twenty rows each, as much between sites as within."""
-    rng, shared, held, held_without = np.random.default_rng(5), _by(np.repeat(range(12), 20)), 0, 0
-    for _ in range(TIMES):
-        values = pd.Series(np.repeat(rng.normal(size=12), 20) + rng.normal(size=240))
-        found, naive = interval.mean(values, clusters=shared), interval.mean(values)
-        held += found.low <= 0 <= found.high
-        held_without += naive.low <= 0 <= naive.high
-    assert HOLDS[0] <= held / TIMES <= HOLDS[1]
-    assert held_without / TIMES < 0.7
-
-
-# --- the bootstrap ------------------------------------------------------------------------------
-
-
-def test_the_bootstrap_of_a_mean_is_near_the_normal_interval():
-    values = np.random.default_rng(6).normal(10, 2, size=400)
-    found = interval.bootstrap(np.mean, values, rng=np.random.default_rng(7), resamples=2000)
-    half = Z * values.std() / 20
-    assert found.estimate == values.mean()
-    assert (found.low, found.high) == pytest.approx(
-        (values.mean() - half, values.mean() + half), abs=0.1 * half
-    )
-    assert (found.n, found.effective_n, found.confidence) == (400, 400, 0.95)
-
-
-def test_the_bootstrap_repeats_itself_with_the_same_chance_and_keeps_rows_whole():
-    pairs = np.column_stack([np.arange(30.0), np.arange(30.0) * 2])
-
-    def slope(rows):
-        assert (rows[:, 1] == rows[:, 0] * 2).all()
-        return rows[:, 1].sum() / rows[:, 0].sum()
-
-    found = [
-        interval.bootstrap(slope, pairs, rng=np.random.default_rng(8), resamples=50)
-        for _ in range(2)
-    ]
-    assert found[0] == found[1]
-    assert (found[0].low, found[0].high) == (2, 2)
 
 
 # --- in words -----------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from sqm.checks import Problem, Refusal
 from sqm.interval import wilson
@@ -76,8 +77,10 @@ def test_alike_agents_widen_the_interval():
     alike = linked(contacts, complaints, abandoned="")
     apart = linked(contacts.drop(columns=["agent", "site"]), complaints, abandoned="")
     assert alike.clustered and not apart.clustered
-    # ten rows say no more than one: 20 agents (less the correction 19/20) in place of 200 rows
-    assert (alike.low, alike.high) == pytest.approx(wilson(0.25, 19), abs=2e-3)
+    # ten rows say no more than one: 20 agents (less the correction 19/20) in place of 200 rows,
+    # and Student's quantile of 19 degrees of freedom in place of 199
+    few = (stats.t.ppf(0.975, 199) / stats.t.ppf(0.975, 19)) ** 2
+    assert (alike.low, alike.high) == pytest.approx(wilson(0.25, 19 * few), abs=2e-3)
     assert alike.high - alike.low > 2.5 * (apart.high - apart.low)
 
 

@@ -162,7 +162,8 @@ def test_it_knows_its_tables_by_role(surveyed):
 
 def test_a_table_is_read_once_and_each_cell_gets_its_own_copy(surveyed):
     here = Study("tiny", phase="measure")
-    here.table("survey").loc[:, "p1"] = 0
+    mine = here.table("survey")
+    mine["p1"] = 0
     (surveyed / "data" / "survey.csv").unlink()
     assert here.table("survey")["p1"].tolist() == [7, 6, 1]
 

@@ -402,7 +402,8 @@ def _share(known: pd.Series, shared: pd.DataFrame | None, confidence: float) -> 
         part = interval.share(known[have], clusters=shared[have], confidence=confidence)
         effects.append(part.n / part.effective_n)
     effective = n / max(effects)
-    low, high = interval.wilson(all_rows.estimate, effective, confidence=confidence)
+    certain = effective * interval.few_clusters(shared[have], n, confidence)
+    low, high = interval.wilson(all_rows.estimate, certain, confidence=confidence)
     return interval.Estimate(all_rows.estimate, low, high, confidence, n, effective)
 
 
