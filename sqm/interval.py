@@ -112,7 +112,9 @@ def share(
         few clusters as Korn and Graubard do (1998, Survey Methodology 24,
         193-201): effective n times (t of n - 1 / t of clusters - 1)^2.
         Rows that all lie in one cluster are taken as they are: the answer is
-        then about that cluster.
+        then about that cluster.  A share of exactly 0 or 1 shows no design
+        effect, so its interval takes rows as independent and is too narrow
+        where they are not.
 
     Raises
     ------

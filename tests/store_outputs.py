@@ -40,17 +40,18 @@ def store(phase: str, root: Path):
     path = notebook(phase, root=root)
     executed = injected(phase, root)
     NotebookClient(executed, resources={"metadata": {"path": str(path.parent)}}).execute()
-    outputs = {cell.id: cell.get("outputs", []) for cell in executed.cells}
+    ran = {cell.id: cell for cell in executed.cells if cell.cell_type == "code"}
     stored = nbformat.read(path, as_version=4)
     for cell in stored.cells:
         if cell.cell_type == "code":
-            cell.execution_count = None
-            wanted = KEPT & set(cell.metadata.get("tags", []))
-            cell.outputs = [_plain(output) for output in outputs[cell.id]] if wanted else []
+            kept = bool(KEPT & set(cell.metadata.get("tags", [])))
+            cell.outputs = [_bare(output) for output in ran[cell.id].outputs] if kept else []
+            # nbval takes outputs without a number for those of a cell that never ran
+            cell.execution_count = ran[cell.id].execution_count if kept else None
     nbformat.write(stored, path)
 
 
-def _plain(output):
+def _bare(output):
     if "execution_count" in output:
         output["execution_count"] = None
     return output

@@ -65,12 +65,24 @@ def test_the_evidence_holds_the_counts_the_false_alarm_and_the_interval():
 def test_the_sentence_answers_in_plain_words():
     found = case_by_ctq(*_tables([("no", "no"), ("yes", "no"), ("yes", "yes")], ["a", "b", "c"]))
     said = found.sentence()
-    assert said.startswith("A case for assurance: a (unsteady: find the special cause")
-    assert "A case for improvement: b (steady, but not good enough" in said
-    assert "Hold: c" in said
+    first, rest = said.split("\n")
+    assert first == "A case for assurance: a. A case for improvement: b. Hold: c."
+    assert "A case for assurance means: unsteady, so find the cause" in rest
+    assert "A case for improvement means: steady but not good enough" in rest
     # three charts, each with 8 %: at most 24 % that one of them signals
     assert found.family_false_alarm == pytest.approx(0.24)
     assert "At least one of the 3 charts would signal with a chance of up to 24%" in said
+
+
+def test_an_unsteady_chart_with_a_remark_is_called_less_sure():
+    baseline, steadiness = _tables([("no", "no"), ("yes", "no")], ["a", "b"])
+    steadiness["note"] = ["neighbouring periods are alike", "neighbouring periods are alike"]
+    found = case_by_ctq(baseline, steadiness)
+    assert found.doubtful == ("a",)
+    assert "Less sure than the others: a (neighbouring periods are alike)." in found.sentence()
+    assert "chance of 8%), but neighbouring periods are alike;" in found.table.loc[0, "evidence"]
+    assert "alike" not in found.table.loc[1, "evidence"]
+    assert "Less sure" not in case_by_ctq(baseline, steadiness.assign(note="")).sentence()
 
 
 def test_what_was_not_charted_cannot_be_said_and_says_why():

@@ -244,6 +244,19 @@ def test_an_end_date_that_cannot_be_applied_is_said_and_a_wrong_one_is_a_problem
         baseline({"operations": _waits(1, 3)}, ctqs=ctqs, times={}, until="week 40")
 
 
+def test_records_of_another_table_may_be_alike_by_week():
+    """Good and bad weeks in turn: as many pieces of news as weeks, and no more."""
+    days = pd.date_range("2025-01-06", periods=20, freq="7D").repeat(50)
+    cases = pd.DataFrame({"opened": days, "wait_s": np.tile([0.0] * 50 + [90.0] * 50, 10)})
+    ctqs = ctq_tree([a_ctq(table="complaints")]).table
+    found = baseline({"complaints": cases}, ctqs=ctqs, times={"complaints": "opened"})
+    assert found.alike == ("complaints: week",)
+    assert found.table.loc[0, "effective_n"] == pytest.approx(19)  # (20 - 1) / 20 of the weeks
+    assert "may be alike (complaints: week)" in found.sentence()
+    short = baseline({"complaints": cases[:450]}, ctqs=ctqs, times={"complaints": "opened"})
+    assert short.alike == ("complaints: day",)
+
+
 def test_three_kinds_of_cluster_are_too_many():
     records = _waits(1, 3).assign(a=1, b=2, c=3)
     with pytest.raises(Problem, match="3 kinds of cluster are named: a, b, c"):

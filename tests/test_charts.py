@@ -10,7 +10,7 @@ from matplotlib import pyplot as plt
 
 from sqm.checks import Problem, Refusal
 from sqm.methods import charts
-from sqm.methods.charts import longest_run_allowed, p_prime_chart, steadiness
+from sqm.methods.charts import control_charts, longest_run_allowed, p_prime_chart, steadiness
 
 REFERENCE = Path(__file__).parent / "reference"
 
@@ -189,6 +189,32 @@ def test_verdicts(several):
     assert (found.table["limit_sigma"].dropna() > 3).all()
     later = steadiness(several, baseline_until="2025-06-20", rng=rng(), simulations=500)
     assert later.table["steady"].tolist()[:2] == ["yes", "yes"]
+
+
+def test_frozen_charts_state_the_chance_for_all_periods_since(several, steady):
+    found = control_charts(several, baseline_until="2025-07-07", last=4, rng=rng(), simulations=400)
+    chance = found.table.groupby("ctq")[["false_alarm", "false_alarm_since"]].first()
+    assert (chance["false_alarm_since"] > chance["false_alarm"]).all()
+    assert "at least once since with a chance of" in found.sentence()
+    assert found.alike == () and "being alike" not in found.sentence()
+
+
+def test_frozen_charts_count_more_false_alarms_where_neighbours_are_alike():
+    noise = rng(7).normal(size=60)
+    for t in range(1, 60):
+        noise[t] += 0.7 * noise[t - 1]
+    waves = weeks(np.round(2000 * (0.2 + 0.02 * noise)), 2000).assign(ctq="waves")
+    found = control_charts(
+        waves, baseline_until=str(waves["period"].iloc[45]), rng=rng(), simulations=400
+    )
+    mixed = waves.assign(defects=rng(8).permutation(waves["defects"]))
+    calm = control_charts(
+        mixed, baseline_until=str(waves["period"].iloc[45]), rng=rng(), simulations=400
+    )
+    assert found.alike == ("waves",) and calm.alike == ()
+    since = [each.table["false_alarm_since"].iloc[0] for each in (found, calm)]
+    assert since[0] > 1.5 * since[1]
+    assert "being alike in waves" in found.sentence()
 
 
 def test_a_chance_smaller_than_the_budget_needs_wider_limits(several):

@@ -249,15 +249,15 @@ def test_unknown_rule(fitted):
 def test_sentence_says_more_and_fewer_per_hundred():
     four = table_of_four(30, 70, 20, 180)
     for reference, words in (
-        ("resolved", "ending unresolved in place of resolved goes with 20.00 (95% interval"),
-        ("unresolved", "ending resolved in place of unresolved goes with 20.00 (95% interval"),
+        ("resolved", "ending unresolved (not resolved) goes with 20.00 (95% interval"),
+        ("unresolved", "ending resolved (not unresolved) goes with 20.00 (95% interval"),
     ):
         fit = fit_logistic(
             four, drivers=["ending"], fixed="", cluster="", reference={"ending": reference}
         )
         said = drivers_of(fit).sentence()
         assert words in said
-        assert ("fewer per 100" in said) == (reference == "unresolved")
+        assert (") fewer" in said) == (reference == "unresolved")
         assert "50 of 300 contacts" in said and "causes the other is not shown" in said
 
 
@@ -336,7 +336,7 @@ def test_few_clusters():
         ({"drivers": "wait_s"}, "No list of drivers"),
         ({"drivers": ["wait_s", "wait_s"]}, "two parts"),
         ({"drivers": ["wait_s", "site"]}, "two parts"),
-        ({"per": {"wait": 60}}, "is no driver"),
+        ({"per": {"wait": 60}}, "is no column"),
         ({"per": {"wait_s": 0}}, "not above zero"),
         ({"reference": {"ending": "solved"}}, "no level 'solved'"),
         ({"outcome": "site", "fixed": ""}, "should hold true and false"),

@@ -1,6 +1,7 @@
 """Difference in differences: sums by hand, two published cases, and what its intervals promise."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib
@@ -215,6 +216,15 @@ def test_a_step_is_found_and_told(improved):
     assert "without the change these sites would have moved as the others did" in words
 
 
+def test_an_interval_that_choices_of_sites_contradict_claims_nothing(improved):
+    doubted = replace(improved, verdict="no change shown", low=0.01, high=0.2)
+    said = doubted.sentence().split("\n")
+    assert said[0].endswith("too little to claim a change.")
+    assert said[1].startswith("The interval leaves zero out, but as large a difference")
+    plain = replace(improved, verdict="no change shown", low=-0.01, high=0.2).sentence()
+    assert "no change is shown" in plain
+
+
 def test_a_site_without_the_change_is_not_called_improved(improved):
     alone = improved.table[improved.table["kind"] == "untreated"]
     assert len(alone) == improved.tried_alone == 8
@@ -332,6 +342,12 @@ def test_no_common_weeks_are_refused():
         ask(apart)
 
 
+def test_a_site_without_a_whole_week_or_misspelt_is_refused():
+    with pytest.raises(Refusal, match="'S1' has no whole week") as caught:
+        ask(year(np.random.default_rng(3)), treated=["S00", "S1"])
+    assert "did you mean" in caught.value.mend
+
+
 def test_a_measure_that_never_varies_is_refused():
     with pytest.raises(Refusal, match="the same in every week"):
         ask(year(np.random.default_rng(3)).assign(mean=0.0))
@@ -340,7 +356,6 @@ def test_a_measure_that_never_varies_is_refused():
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"treated": ["S00", "S1"]}, "no site 'S1'"),
         ({"change_on": "29/09/2025"}, "cannot be read"),
         ({"better": "high"}, "did you mean 'higher'"),
         ({"confidence": 95}, "confidence is 95"),

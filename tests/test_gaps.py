@@ -98,6 +98,23 @@ def test_short_is_below_zero_and_said_so(answers):
     assert "exceeds" in other.sentence()
 
 
+def test_who_sees_just_what_they_expect_throughout_is_counted():
+    answers = pd.DataFrame(
+        {f"{half}{i}": 5.0 for half in "pe" for i in range(1, 11)}, index=range(40)
+    )
+    answers.loc[:19, [f"p{i}" for i in range(1, 11)]] = 3.0
+    found = gaps(
+        answers,
+        dimensions={"all": [f"p{i}" for i in range(1, 11)]},
+        expectations={f"p{i}": f"e{i}" for i in range(1, 11)},
+    )
+    assert (found.same_answer, found.overall, found.overall_without) == (20, -1.0, -2.0)
+    assert "without them the overall gap is -2.00" in found.sentence()
+    none = gaps(survey(300))
+    assert none.same_answer == 0 and np.isnan(none.overall_without)
+    assert "same answer" not in none.sentence()
+
+
 def test_two_like_gaps_are_not_told_apart(answers):
     twins = answers.assign(p3=answers["p1"], e3=answers["e1"], p2=answers["p1"], e2=answers["e1"])
     found = gaps(twins)

@@ -1,4 +1,4 @@
-"""The notebooks run as they stand, and say about the flagship study what is stored in them."""
+"""The notebooks run as they stand, hold what is stored in them, and find what was put in."""
 
 import os
 import subprocess
@@ -8,32 +8,121 @@ from pathlib import Path
 import nbformat
 import papermill
 import pytest
+import yaml
 from store_outputs import injected
 
+from sqm import shelf
 from sqm.parameters import PHASES, notebook
 from sqm.run import ENVIRONMENT
 
 ROOT = Path(__file__).parent.parent
 
 
-def test_each_cell_runs_and_each_stored_sentence_still_holds(tmp_path):
+@pytest.fixture(scope="module")
+def flagship(tmp_path_factory):
     """nbval over the five notebooks as the flagship study, exercises and solutions included."""
+    place = tmp_path_factory.mktemp("flagship")
     for phase in PHASES:
-        nbformat.write(injected(phase, ROOT), tmp_path / notebook(phase, root=ROOT).name)
+        nbformat.write(injected(phase, ROOT), place / notebook(phase, root=ROOT).name)
+    options = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=600"]
     found = subprocess.run(
-        [
-            *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
-            *("--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=600"),
-            str(tmp_path),
-        ],
-        cwd=tmp_path,
-        env=os.environ | ENVIRONMENT | {"SQM_OUT": str(tmp_path / "out")},
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, str(place)],
+        cwd=place,
+        env=os.environ | ENVIRONMENT | {"SQM_OUT": str(place / "out")},
         capture_output=True,
         text=True,
         check=False,
     )
+    return found, place / "out" / "contact-centre" / "by-hand"
+
+
+def test_each_cell_runs_and_each_stored_sentence_still_holds(flagship):
+    found, _ = flagship
     assert found.returncode == 0, found.stdout[-6000:]
     assert "passed" in found.stdout
+
+
+# --- did the study find what was put in? --------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def truth():
+    text = (ROOT / "data/contact-centre/truth.yml").read_text(encoding="utf-8")
+    return {name: effect["value"] for name, effect in yaml.safe_load(text)["effects"].items()}
+
+
+def kept(flagship, phase, name):
+    return shelf.recall(name, shelf=flagship[1] / phase)
+
+
+def covers(row, value):
+    return row["low"] <= value <= row["high"]
+
+
+@pytest.mark.parametrize(
+    ("term", "name"),
+    [
+        ("wait_s", "wait_per_minute"),
+        ("ending=unresolved", "unresolved"),
+        ("ending=abandoned", "abandoned"),
+        ("channel=chat", "chat"),
+    ],
+)
+def test_the_drivers_are_those_that_were_put_in(flagship, truth, term, name):
+    table = kept(flagship, "analyse", "drivers").table.set_index("term")
+    assert covers(table.loc[term], truth[f"marginal.{name}.weeks_1_to_39"])
+
+
+def test_the_reversed_item_and_the_careless_are_caught(flagship):
+    assert kept(flagship, "measure", "reversed_items").numbers["confirmed"] == ["p12"]
+    assert kept(flagship, "measure", "careless_answers").numbers["one_answer"] == 72
+
+
+def test_the_gaps_are_near_those_of_the_respondents(flagship, truth):
+    """Three in a hundred answered without reading, which pulls every gap a little towards zero."""
+    table = kept(flagship, "measure", "servqual_gaps").table.set_index("dimension")
+    inside = [covers(row, truth[f"servqual.gap_of_respondents.{d}"]) for d, row in table.iterrows()]
+    assert sum(inside) >= 4
+
+
+def test_agreement_and_cost(flagship, truth):
+    assert covers(kept(flagship, "measure", "coder_agreement").numbers, truth["coders.kappa"])
+    assert covers(kept(flagship, "define", "complaint_cost").numbers, truth["cost.mean_eur"])
+
+
+@pytest.mark.parametrize(
+    ("scenario", "name"),
+    [
+        ("one more agent 10 to 14", "one_more_agent"),
+        ("handling 10 % shorter", "service_minus_10_percent"),
+        ("first-contact resolution +8 points", "resolution_plus_8_points"),
+        ("training at four sites", "training"),
+    ],
+)
+def test_the_simulation_foretells_what_each_scenario_does(flagship, truth, scenario, name):
+    table = kept(flagship, "improve", "what_if").table
+    change = table[(table["scenario"] == scenario) & (table["kind"] == "change")]
+    row = change.set_index("measure").loc["complaints_per_year"]
+    assert covers(row, truth[f"scenario.{name}.all.complaints_per_year"])
+
+
+@pytest.mark.parametrize(
+    ("name", "effect", "times"),
+    [
+        ("effect_on_resolution", "resolved_share", 1),
+        ("effect_on_complaints", "complaints_per_100", 100),
+        ("effect_on_waits", "mean_wait_s", 1),
+    ],
+)
+def test_the_effect_of_the_change_is_covered_and_nobody_else_is_called_changed(
+    flagship, truth, name, effect, times
+):
+    found = kept(flagship, "control", name).numbers
+    assert found["low"] * times <= truth[f"improvement.{effect}"] <= found["high"] * times
+    assert found["called_without"] == 0
+
+
+# --- papermill alone ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("folder", ["", "notebooks"])

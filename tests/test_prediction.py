@@ -91,6 +91,33 @@ def test_rows_keep_the_order_of_the_prediction_and_say_what_is_missing(compared)
     assert (compared.compared, compared.inside, compared.missed) == (2, 1, 1)
 
 
+def test_intervals_made_at_another_level_are_stretched_to_the_same():
+    """At 90 % a normal interval reaches 1.644854 errors, at 95 % 1.959964."""
+    ninety = changes(("Wait", "s", -10.0, -11.644854, -8.355146))
+    realised = changes(("Wait", "s", -10.0, -10.0, -10.0))
+    found = compare(ninety, realised, predicted_confidence=0.9)
+    row = found.table.loc[0]
+    assert (row["predicted_low"], row["predicted_high"]) == pytest.approx((-11.959964, -8.040036))
+    assert (row["low"], row["high"]) == pytest.approx((-1.959964, 1.959964))
+    assert "made at 90%, are stretched to 95%" in found.sentence()
+    assert "stretched" not in compare(ninety, realised).sentence()
+
+
+def test_a_lever_of_the_scenario_is_not_taken_for_a_forecast():
+    predicted = changes(("Solved", "share", 0.11, 0.1099, 0.1101), ("Wait", "s", -10.0, -11, -9))
+    realised = changes(("Solved", "share", 0.10, 0.09, 0.11), ("Wait", "s", -10.0, -11, -9))
+    said = compare(predicted, realised).sentence()
+    assert "assumed rather than foretold: Solved." in said
+
+
+def test_what_cannot_be_told_from_no_change_confirms_nothing():
+    predicted = changes(("Wait", "s", -10.0, -11, -9), ("Cost", "EUR", -5.0, -6, -4))
+    realised = changes(("Wait", "s", -2.0, -12, 8), ("Cost", "EUR", -5.0, -6, -4))
+    said = compare(predicted, realised).sentence()
+    assert said.startswith("None of 2 predicted changes differs")
+    assert "; 1 of them could not be told from no change at all." in said.split("\n")[0]
+
+
 def test_the_sentence_gives_both_numbers_in_their_unit(compared):
     words = compared.sentence()
     assert words.startswith("1 of 2 predicted changes differs from what happened")

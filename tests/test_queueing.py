@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import simpy
+from scipy.optimize import minimize_scalar
 
 from sqm.checks import Problem, Refusal
 from sqm.clock import Calendar
@@ -362,6 +363,34 @@ def test_censored_exponential_patience_is_total_waiting_over_leavers():
     one = int(np.argmin(abs(queueing.SHAPES - 1)))
     power = found.patience.power_sum.sum(axis=0)[one] / found.patience.leavers.sum()
     assert power * queueing.PATIENCE_UNIT_S == pytest.approx(closed_form, rel=1e-3)
+
+
+def test_the_shape_of_patience_is_not_tied_to_the_shapes_tried():
+    """Against a search of the censored likelihood itself."""
+    log, staffing = make_log(5)
+    found = learn(log, staffing=staffing, calendar=CALENDAR).best()
+    left = log["abandoned"].to_numpy()
+    t = np.where(left, np.maximum(log["wait_s"], 0.5), log["wait_s"]) / 600
+
+    def against(k):
+        power = (t**k).sum() / left.sum()
+        return -(left.sum() * np.log(k / power) + (k - 1) * np.log(t[left]).sum())
+
+    best = minimize_scalar(against, bounds=(0.5, 2), method="bounded", options={"xatol": 1e-7}).x
+    assert found.patience_shape[0] == pytest.approx(best, rel=1e-3)
+    scale = 600 * ((t**best).sum() / left.sum()) ** (1 / best)
+    assert found.patience_s[0] == pytest.approx(scale, rel=1e-3)
+
+
+def test_a_year_has_the_share_of_its_weekdays_that_the_log_has():
+    """Eight weeks without a Monday off, from Wednesday to Wednesday: still 5 days in 7."""
+    dates = pd.Series(pd.bdate_range("2025-02-05", "2025-04-02"))
+    calendar = Calendar(days=("Mon", "Tue", "Wed", "Thu", "Fri"))
+    assert queueing._open_days(calendar, dates) == pytest.approx(365.25 * 5 / 7)
+    assert queueing._open_days(calendar, dates.drop(range(4))) == pytest.approx(365.25 * 5 / 7)
+    assert queueing._open_days(calendar, dates.drop([10])) == pytest.approx(
+        365.25 * 5 / 7 * 40 / 41
+    )
 
 
 def test_impossible_contacts_are_set_aside_and_counted(tables, calibration):

@@ -155,6 +155,10 @@ def test_changes_by_hand(found):
     assert at(found, "more", "complaints_per_year", "change") == pytest.approx(-spared)
     assert at(found, "more", "net_saving_per_year", "change") == pytest.approx(spared * 40 - 1000)
     assert found.best == "more" and f"{-spared:+,.0f}" in found.sentence()
+    assert found.best_share == 1.0 and "In 100% of the draws more saves most" in found.sentence()
+    as_is = at(found, "as is", "complaints_per_year")
+    assert f"Against {as_is:,.0f} (95% interval {as_is:,.0f} to" in found.sentence()
+    assert "takes agents as a sample" in found.sentence()
 
 
 def test_better_resolution_works_through_served_contacts_alone(found):
@@ -192,7 +196,9 @@ def test_what_a_simulation_cannot_judge_is_left_open():
     polite = chances.table[chances.table["ctq"].eq("polite")]
     assert polite["estimate"].isna().all() and polite["note"].str.contains("survey").all()
     assert "1 of 6 cannot be judged" in chances.sentence()
-    assert "soon, under 1 % as it is and over 99 % with more" in chances.sentence()
+    # 8 draws without an exception: Wilson's limit is 8 / (8 + 1.96^2) = 0.676
+    assert "soon, under 33 % as it is and over 67 % with more" in chances.sentence()
+    assert "share of 8 draws" in chances.sentence()
 
 
 def test_a_ctq_that_was_not_played_is_a_problem():

@@ -443,7 +443,7 @@ def test_a_refusal_is_told_and_later_cells_that_rest_on_it_are_passed_over(run, 
     assert done.success
     assert shown.stdout == ""
     done, shown = run("%%needs chart: What next?\nchart + 1")
-    assert "it rests on an answer that could not be given (chart)" in shown.stdout
+    assert "it rests on an answer that could not be given (Is it steady?)" in shown.stdout
     shell.user_ns["here"].close()
     missed = record(shell.user_ns["here"].shelf)["not_examined"]
     assert [each["question"] for each in missed] == ["Is it steady?", "What next?"]

@@ -17,6 +17,7 @@ from sqm.finding import Finding
 ANSWERS = ("yes", "no", "cannot say")
 STEADY = ("yes", "cannot say", "no")  # from the top of the map
 CAPABLE = ("no", "cannot say", "yes")  # from its left
+BUT = ", but "  # before what a chart remarks on a verdict
 CASES = ("assurance", "improvement", "hold", "cannot say")
 LOOKS = {"assurance": "worse", "improvement": "other", "hold": "better", "cannot say": "usual"}
 
@@ -35,6 +36,8 @@ class Cases(Finding):
         that a steady process of that length signals (0 to 1).
     assurance, improvement, hold, cannot_say : tuple of str
         The CTQs of each case.
+    doubtful : tuple of str
+        CTQs called unsteady whose chart had a remark: there a signal comes by itself more often.
     family_false_alarm : float
         Chance that at least one of the CTQs whose steadiness was judged signals although all
         are steady: at most this (the sum of their chances, 1 at most).
@@ -44,28 +47,43 @@ class Cases(Finding):
     improvement: tuple[str, ...]
     hold: tuple[str, ...]
     cannot_say: tuple[str, ...]
+    doubtful: tuple[str, ...]
     family_false_alarm: float
 
     def sentence(self) -> str:
-        said = [
-            f"{head}: {', '.join(names)} ({what})."
+        cases = [
+            (head, names, what)
             for head, names, what in (
                 (
                     "A case for assurance",
                     self.assurance,
-                    "unsteady: find the special cause and restore the standard, ISO 9001, "
-                    "before anything is improved",
+                    "unsteady, so find the cause and restore the standard (ISO 9001) before "
+                    "anything is improved",
                 ),
                 (
                     "A case for improvement",
                     self.improvement,
-                    "steady, but not good enough: only a change of the process helps, DMAIC",
+                    "steady but not good enough, so only a change of the process helps (DMAIC)",
                 ),
-                ("Hold", self.hold, "steady and meeting the target: keep watching"),
+                (
+                    "Hold",
+                    self.hold,
+                    "no sign of being unsteady and the target met, so keep watching",
+                ),
             )
             if names
         ]
-        return "\n".join(filter(None, [" ".join([*said, *self._open()]), " ".join(self._alarm())]))
+        said = [f"{head}: {', '.join(names)}." for head, names, _ in cases] or self._open()
+        means = [f"{head} means: {what}." for head, _, what in cases]
+        rest = [*means, *(self._open() if cases else []), *self._doubt(), *self._alarm()]
+        return "\n".join(filter(None, [" ".join(said), " ".join(rest)]))
+
+    def _doubt(self) -> list[str]:
+        """What the charts remarked on those called unsteady: the verdict rests on it."""
+        evidence = self.table.set_index("ctq")["evidence"]
+        remarks = {name: evidence[name].split("; ")[0].partition(BUT)[2] for name in self.doubtful}
+        each = "; ".join(f"{name} ({remark})" for name, remark in remarks.items())
+        return [f"Less sure than the others: {each}."] if each else []
 
     def _open(self) -> list[str]:
         if not self.cannot_say:
@@ -81,7 +99,7 @@ class Cases(Finding):
         charts = "The one chart" if judged == 1 else f"At least one of the {judged} charts"
         return [
             f"{charts} would signal with a chance of up to {self.family_false_alarm:.0%} even if "
-            "nothing were unsteady."
+            f"nothing were unsteady{', those less sure apart' if self.doubtful else ''}."
         ]
 
     def plot(self, ax: Axes | None = None) -> Axes:
@@ -170,7 +188,13 @@ def case_by_ctq(baseline: pd.DataFrame, steadiness: pd.DataFrame) -> Cases:
     table = both[[*told, "signals", "periods", "false_alarm"]]
     judged = table.loc[table["steady"].ne("cannot say"), "false_alarm"]
     named = {case.replace(" ", "_"): tuple(table["ctq"][table["case"].eq(case)]) for case in CASES}
-    return Cases(table=table, family_false_alarm=float(min(1.0, judged.sum(skipna=False))), **named)
+    doubtful = both["steady"].eq("no") & both["chart_note"].ne("")
+    return Cases(
+        table=table,
+        family_false_alarm=float(min(1.0, judged.sum(skipna=False))),
+        doubtful=tuple(both.loc[doubtful, "ctq"]),
+        **named,
+    )
 
 
 def _need_answers(baseline: pd.DataFrame, steadiness: pd.DataFrame) -> None:
@@ -227,7 +251,8 @@ def _steadiness_words(row: tuple) -> str:
     signals = "no signal" if row.signals == 0 else f"{row.signals} signals"
     signals = "1 signal" if row.signals == 1 else signals
     word = "steady" if row.steady == "yes" else "unsteady"
-    return f"{word}: {signals} in {row.periods} periods{chance}"
+    remark = f"{BUT}{row.chart_note}" if row.steady == "no" and row.chart_note else ""
+    return f"{word}: {signals} in {row.periods} periods{chance}{remark}"
 
 
 def _capability_words(row: tuple) -> str:

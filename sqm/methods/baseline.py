@@ -18,6 +18,7 @@ from sqm.finding import Finding
 DIRECTIONS = ("at most", "at least")
 NEEDED = ("ctq", "table", "measure", "direction", "limit", "unit", "target")
 CLUSTERS: Mapping[str, Sequence[str]] = MappingProxyType({"operations": ("agent", "day")})
+FEWEST_WEEKS = 10  # below it weeks are too few to show how they differ, and days stand in
 SHIFT = 1.5  # by convention, between a long-term z and a "sigma level"
 
 
@@ -43,6 +44,8 @@ class Baseline(Finding):
         First day no longer counted; empty if all are.
     meeting, missing, unsaid : tuple of str
         CTQs that meet their target, miss it, or cannot be said to do either.
+    alike : tuple of str
+        What the intervals allow records to share: ``operations: agent and day``.
     """
 
     confidence: float
@@ -50,6 +53,7 @@ class Baseline(Finding):
     meeting: tuple[str, ...]
     missing: tuple[str, ...]
     unsaid: tuple[str, ...]
+    alike: tuple[str, ...]
 
     def sentence(self) -> str:
         when = f" before {self.until}" if self.until else ""
@@ -62,14 +66,32 @@ class Baseline(Finding):
             )
             if names
         ]
+        rest = filter(None, [*said[1:], self._undetermined(), self._basis(), self._sigma()])
+        return f"{said[0]}\n{' '.join(rest)}"
+
+    def _undetermined(self) -> str:
+        some = self.table[self.table["undetermined"] > 0]
+        each = ", ".join(f"{row.ctq} {row.undetermined:,}" for row in some.itertuples())
+        return f"Left out, without a value or too young to judge: {each}." if each else ""
+
+    def _basis(self) -> str:
+        if not self.alike:
+            return "Every record counts as independent."
+        sample = ", and take the agents as a sample" if "agent" in " ".join(self.alike) else ""
+        shared = "; ".join(self.alike)
+        return (
+            f"Records that share these may be alike ({shared}): the intervals allow for it{sample}."
+        )
+
+    def _sigma(self) -> str:
         known = self.table.dropna(subset="sigma_shifted")
-        if len(known):
-            worst = known.loc[known["sigma_shifted"].idxmin()]
-            said.append(
-                f"The lowest sigma level is {worst['sigma']:.2f} ({worst['ctq']}), which the usual "
-                f"convention of a 1.5 shift calls {worst['sigma_shifted']:.2f}."
-            )
-        return " ".join(said)
+        if known.empty:
+            return ""
+        worst = known.loc[known["sigma_shifted"].idxmin()]
+        return (
+            f"The lowest sigma level is {worst['sigma']:.2f} ({worst['ctq']}), which the usual "
+            f"convention of a 1.5 shift calls {worst['sigma_shifted']:.2f}."
+        )
 
     def _each(self, name: str) -> str:
         row = self.table.set_index("ctq").loc[name]
@@ -83,9 +105,8 @@ class Baseline(Finding):
             digits=1 if row["high"] >= 0.02 else 3,
             unit="%",
         )
-        left = f", {row['undetermined']:,} undetermined" if row["undetermined"] else ""
         return (
-            f"{name} fails in {found} of {row['n']:,} records{left}, "
+            f"{name} fails in {found} of {row['n']:,} records, "
             f"tolerated {100 * row['target']:.4g} %"
         )
 
@@ -177,9 +198,10 @@ def baseline(
         Only records that began before this local date count.
     clusters : mapping of str to sequence of str
         What records of each table share, two columns at most; ``day`` is taken
-        from the table's time.  Those that a table lacks are passed over; records
-        of a table not named count as independent.  By default the agent and
-        the day of ``operations``.
+        from the table's time.  Those that a table lacks are passed over.  By
+        default the agent and the day of ``operations``.  A table not named has
+        the weeks of its time (the days, of fewer than ten weeks); without a time
+        its records count as independent.
     confidence : float, default 0.95
 
     Returns
@@ -237,6 +259,8 @@ def baseline(
         for row in ctqs.to_dict("records")
     ]
     table = pd.DataFrame(rows)
+    alike = {row["table"]: row["shared"] for row in rows if row["shared"]}
+    table = table.drop(columns="shared")
     said = {
         each: tuple(table.loc[table["meets_target"] == each, "ctq"])
         for each in ("yes", "no", "cannot say")
@@ -248,6 +272,7 @@ def baseline(
         meeting=said["yes"],
         missing=said["no"],
         unsaid=said["cannot say"],
+        alike=tuple(f"{name}: {what}" for name, what in alike.items()),
     )
 
 
@@ -338,9 +363,11 @@ def _baseline_row(
     undetermined = len(records) - len(known)
     if known.empty:
         return _row(ctq, undetermined=undetermined, note=f"no record of {ctq['measure']} to judge")
-    shared = _clusters(records.loc[broken.notna()], time, clusters.get(ctq["table"], ()))
+    judged = records.loc[broken.notna()]
+    shared = _clusters(judged, time, clusters.get(ctq["table"], _usual_clusters(judged, time)))
     found = _share(known, shared, confidence)
-    return _row(ctq, found, defects=int(known.sum()), undetermined=undetermined, note=note)
+    row = _row(ctq, found, defects=int(known.sum()), undetermined=undetermined, note=note)
+    return row | {"shared": "" if shared is None else " and ".join(shared)}
 
 
 def _cannot(ctq: dict, records: pd.DataFrame | None, time: str, end: pd.Timestamp | None) -> str:
@@ -375,8 +402,8 @@ def _clusters(records: pd.DataFrame, time: str, columns: Sequence[str]) -> pd.Da
     """What the records share, as numbers (quick to group by); -1 where it is blank."""
     shared = {}
     for column in columns:
-        if column == "day" and time in records.columns:
-            shared[column] = clock.local(records[time]).dt.normalize()
+        if column in ("day", "week") and time in records.columns:
+            shared[column] = _periods(records[time], column)
         elif column in records.columns:
             shared[column] = records[column].replace("", pd.NA)
     if len(shared) > 2:
@@ -386,6 +413,19 @@ def _clusters(records: pd.DataFrame, time: str, columns: Sequence[str]) -> pd.Da
         )
     codes = {column: pd.factorize(values, sort=True)[0] for column, values in shared.items()}
     return pd.DataFrame(codes, index=records.index) if codes else None
+
+
+def _usual_clusters(records: pd.DataFrame, time: str) -> Sequence[str]:
+    """What is likely to come and go in any table: good and bad weeks."""
+    if time not in records.columns:
+        return ()
+    return ("week",) if _periods(records[time], "week").nunique() >= FEWEST_WEEKS else ("day",)
+
+
+def _periods(times: pd.Series, column: str) -> pd.Series:
+    """The local day of each time, or the Monday of its week."""
+    day = clock.local(times).dt.normalize()
+    return day - pd.to_timedelta(day.dt.day_of_week, unit="D") if column == "week" else day
 
 
 def _share(known: pd.Series, shared: pd.DataFrame | None, confidence: float) -> interval.Estimate:
@@ -439,6 +479,7 @@ def _row(
         "target": ctq["target"],
         "meets_target": _meets(found, ctq["target"]),
         "note": "; ".join(filter(None, [note, bound.get(found.estimate, "")])),
+        "shared": "",
     }
 
 

@@ -160,8 +160,8 @@ def p_prime_chart(
     periods : DataFrame, one row per period
         Columns ``period`` (its first day), ``defects`` and ``n`` (cases).
     baseline_until : str, optional
-        A date: periods that begin on or before it are the baseline, from which
-        the limits come; all of them if not given.
+        A date: periods that begin before it are the baseline, from which the
+        limits come; all of them if not given.
     better : {"lower", "higher"}, default "lower"
         Which way the share should go.
     target : float, optional
@@ -296,7 +296,8 @@ class Steadiness(Finding):
                 for row in unsteady.itertuples()
             ]
             words.append(f"Not steady: {', '.join(each)}.")
-        together = 1 - (1 - self.budget) ** self.judged
+        together = min(1.0, self.budget * self.judged)  # a bound however they hang together
+        words[-1] += "\n"
         words.append(
             f"The rule (limits and longest run, set for each CTQ by simulation) calls a steady CTQ "
             f"unsteady with a chance of {self.budget:.0%}"
@@ -314,7 +315,7 @@ class Steadiness(Finding):
             )
         if self.judged < len(self.table):
             words.append("Cannot say: " + self._unsaid())
-        return " ".join(words)
+        return " ".join(words).replace("\n ", "\n")
 
     def _unsaid(self) -> str:
         rest = self.table[self.table["steady"] == "cannot say"]
@@ -406,7 +407,10 @@ def steadiness(
     need_share(budget, name="budget")
     names = list(dict.fromkeys(weekly["ctq"]))
     if not names:
-        raise Refusal("There is no CTQ to judge.", "count its defects per period first.")
+        raise Refusal(
+            "No CTQ could be counted over a whole period.",
+            "see in the baseline which lack their table or measure; else collect whole weeks.",
+        )
     lanes = [
         _lane(weekly[weekly["ctq"] == name], str(name), baseline_until, each, simulations, budget)
         for name, each in zip(names, rng.spawn(len(names)), strict=True)
@@ -432,9 +436,13 @@ class ControlCharts(Finding):
     Attributes
     ----------
     table : DataFrame, one row per CTQ and period
-        ``ctq``, then the columns of `PPrime.table`, then ``false_alarm``: the
-        chance that a steady process signals at least once in the latest
-        periods.
+        ``ctq``, then the columns of `PPrime.table`, then ``false_alarm`` and
+        ``false_alarm_since``: the chances that a steady process signals at
+        least once in the latest periods, and in all since the baseline.  Where
+        neighbouring baseline periods are alike they are those of a process
+        whose neighbours are as much alike, if these are larger.
+    alike : tuple of str
+        CTQs of which that is so.
     last : int
         How many of the latest periods those are.
     charted : int
@@ -443,6 +451,7 @@ class ControlCharts(Finding):
         The others, each with the reason.
     """
 
+    alike: tuple[str, ...]
     last: int
     charted: int
     refused: tuple[str, ...]
@@ -452,18 +461,29 @@ class ControlCharts(Finding):
         counts = since[since["signal"] != ""].groupby(["ctq", "signal"], sort=False).size()
         told = [f"{ctq} in {n} (for the {signal})" for (ctq, signal), n in counts.items()]
         words = [
-            f"{_count(self.charted, 'CTQ')} charted with limits frozen from the baseline. Signals "
-            f"in the {since['period'].nunique()} periods since: {', '.join(told) or 'none'}."
+            f"{_count(self.charted, 'CTQ')} charted. Signals in the {since['period'].nunique()} "
+            f"periods since the baseline: {', '.join(told) or 'none'}.\n"
+            f"The limits rest on the baseline alone. {self._rates()}"
         ]
-        if self.charted:
-            chance = self.table.groupby("ctq")["false_alarm"].first()
+        if self.alike:
             words.append(
-                f"A steady CTQ would signal in the last {self.last} periods with a chance of "
-                f"{chance.min():.1%} to {chance.max():.1%}."
+                f"That allows for neighbouring periods being alike in {', '.join(self.alike)}."
             )
         if self.refused:
             words.append(f"No chart: {'; '.join(self.refused)}.")
         return " ".join(words)
+
+    def _rates(self) -> str:
+        chance = self.table.groupby("ctq")[["false_alarm_since", "false_alarm"]].first()
+        low, high = chance.min(), chance.max()
+        since, last = (
+            f"{low[name]:.1%} to {high[name]:.1%}" if self.charted > 1 else f"{low[name]:.1%}"
+            for name in chance
+        )
+        return (
+            f"A steady CTQ would signal at least once since with a chance of {since}, "
+            f"in the last {self.last} periods {last}."
+        )
 
     def plot(self, ax: Axes | None = None) -> Axes:
         ax = look.axes(ax)
@@ -519,7 +539,8 @@ def control_charts(
     Notes
     -----
     One p' chart per CTQ, see `p_prime_chart`; all signals count defects, so
-    fewer is better.
+    fewer is better.  The chances hold for the baseline's length, and for limits
+    that are not made anew.
 
     Examples
     --------
@@ -541,11 +562,13 @@ def control_charts(
             refused.append(f"{name} ({why.what[0].lower()}{why.what[1:].rstrip('.')})")
     if not charts:
         raise Refusal(
-            f"No CTQ can be charted: {'; '.join(refused) or 'there is none'}.",
+            "No CTQ can be charted: "
+            f"{'; '.join(refused) or 'none could be counted over a whole period'}.",
             "collect more periods, or count over longer ones.",
         )
     return ControlCharts(
-        table=pd.concat(charts, ignore_index=True),
+        table=pd.concat(charts, ignore_index=True).drop(columns="alike"),
+        alike=tuple(each["ctq"].iloc[0] for each in charts if each["alike"].iloc[0]),
         last=last,
         charted=len(charts),
         refused=tuple(refused),
@@ -559,12 +582,18 @@ def _frozen(rows, baseline_until, last, rng, simulations) -> pd.DataFrame:
     base, n = chart.table["baseline"].to_numpy(), chart.table["n"].to_numpy()
     z = _z(chart.table, chart.centre)
     shares = _steady_shares(n, chart.centre, _spread(z[base]), simulations, rng)
-    alarms = _alarms(_standardised(shares, n, base), chart.run_limit)
+    steady = [_standardised(shares, n, base)]
+    if chart.alike:
+        steady.append(_alike(n, base, chart.autocorrelation, simulations, rng))
+    alarms = [_alarms(each, chart.run_limit) for each in steady]
     watched = np.arange(len(n)) >= len(n) - last
+    lately, since = (
+        float(max(each[:, periods & ~base].any(axis=1).mean() for each in alarms))
+        for periods in (watched, np.ones(len(n), dtype=bool))
+    )
     return chart.table.assign(
-        ctq=rows["ctq"].iloc[0],
-        false_alarm=float(alarms[:, watched & ~base].any(axis=1).mean()),
-    )[["ctq", *chart.table.columns, "false_alarm"]]
+        ctq=rows["ctq"].iloc[0], false_alarm=lately, false_alarm_since=since, alike=chart.alike
+    )[["ctq", *chart.table.columns, "false_alarm", "false_alarm_since", "alike"]]
 
 
 # --- The data at the door -------------------------------------------------------------------------

@@ -89,14 +89,18 @@ class Cost(Finding):
         recorded = f"{self.total:,.0f} {self.currency} are recorded in all"
         if np.isnan(self.annual):
             note = self.table.set_index("quantity").loc["recorded costs a year", "note"]
-            return f"{recorded}; no yearly sum is given: {note}. {self._blank()}"
+            return f"{recorded}; no yearly sum is given: {note}. {self._blank()}{self._late()}"
         year = self._words(self.annual, self.annual_low, self.annual_high)
         every = self._words(self.annual_all, self.annual_all_low, self.annual_all_high)
         more = f"; at the mean they would make it {every} a year" if self.without_cost else ""
         return (
             f"{recorded}, over {self.days:,.0f} days: {year} a year if every day were like these. "
-            f"{self._blank()}{more}."
+            f"{self._blank()}{more}.{self._late()}"
         )
+
+    def _late(self) -> str:
+        late = " If dear ones take longer to close, the mean of the closed is too low."
+        return late if self.without_cost else ""
 
     def _blank(self) -> str:
         return f"{self.without_cost:,} of {self.complaints:,} complaints have no cost yet"

@@ -16,7 +16,7 @@ from statsmodels.stats.sandwich_covariance import cov_cluster
 from statsmodels.tools.sm_exceptions import PerfectSeparationError
 
 from sqm import interval, look
-from sqm.checks import Problem, Refusal, need_columns, need_share
+from sqm.checks import Problem, Refusal, nearest, need_columns, need_share
 from sqm.finding import Finding
 
 INTERCEPT = "(intercept)"
@@ -164,6 +164,7 @@ class Drivers(Finding):
                 f"{self._effects()}\n{self.events:,} of {self.records:,} contacts ended in the "
                 f"outcome '{self.outcome}'.",
                 self._basis(),
+                self._chosen(),
                 "These go together; that one causes the other is not shown.",
             ]
         )
@@ -175,14 +176,26 @@ class Drivers(Finding):
         by_size = by_size.sort_values(["clear", "size"], ascending=False, kind="stable")
         largest = by_size.drop_duplicates("driver")
         clear, unclear = largest[largest["clear"]], largest.loc[~largest["clear"], "driver"]
-        said = [_effect_words(row, self.confidence) for row in clear[:4].itertuples()]
-        words = "With the other drivers held still, "
+        said = [
+            _effect_words(row, self.confidence if first else 0)
+            for first, row in zip([True, *[False] * 3], clear[:4].itertuples(), strict=False)
+        ]
+        words = f"'{self.outcome}' per 100 contacts, the other drivers held still: "
         words += "; ".join(said) if said else "no driver shows an effect"
         if len(clear) > 4:
             words += f"; {len(clear) - 4} more are in the table"
         if len(unclear):
             words += f". Whether {_and(unclear)} matters these data do not tell"
         return words + "."
+
+    def _chosen(self) -> str:
+        several = self.table.loc[self.table["level"] != "", "driver"].duplicated().any()
+        return (
+            "Of a driver with several levels the largest effect is told, which flatters it; the"
+            " table has all."
+            if several
+            else "The table has odds ratios too."
+        )
 
     def _basis(self) -> str:
         words = f"{_basis_words(self.fixed, self.cluster, self.groups)}; "
@@ -612,18 +625,24 @@ def _need_settings(records, drivers, outcome, fixed, cluster, per, reference, co
     need_share(confidence, name="confidence")
     if isinstance(drivers, str) or not drivers:
         raise Problem("No list of drivers is given.", "name one column or more under `drivers`.")
-    columns = [outcome, *drivers, *filter(None, [fixed, cluster])]
-    need_columns(records, columns, source="records")
+    need_columns(records, [outcome, *drivers], source="The table of records")
+    for name, column in (("fixed", fixed), ("cluster", cluster)):
+        if column and column not in records:
+            raise Refusal(
+                f"There is no column {column!r}, which `{name}` names.",
+                f'set analyse.{name} to "" for none, or name another: '
+                + nearest(column, records.columns),
+            )
     twice = [c for c in dict.fromkeys(drivers) if [outcome, fixed, *drivers].count(c) > 1]
     if twice:
         raise Problem(f"{twice[0]!r} has two parts in the model.", "name each column once.")
     for column in [*per, *reference]:
-        if column not in [*drivers, fixed]:
-            raise Problem(
-                f"`per` or `reference` names {column!r}, which is no driver.",
-                f"drivers are: {', '.join(drivers)}.",
+        if column not in [*drivers, fixed] and column not in records:
+            raise Refusal(
+                f"`per` or `reference` names {column!r}, which is no column.",
+                f"name drivers there only; they are: {', '.join(drivers)}.",
             )
-    if not all(unit > 0 for unit in per.values()):
+    if not all(isinstance(unit, int | float) and unit > 0 for unit in per.values()):
         raise Problem("A unit in `per` is not above zero.", "give for example 60 for `wait_s`.")
 
 
@@ -746,9 +765,9 @@ def _terms(records, drivers, fixed, per, reference) -> tuple[tuple[Term, ...], d
 def _reference(column: str, levels: list[str], reference: Mapping[str, str]) -> str:
     wanted = str(reference.get(column, levels[0]))
     if wanted not in levels:
-        raise Problem(
+        raise Refusal(
             f"{column!r} has no level {wanted!r} to be the reference.",
-            f"levels are: {', '.join(sorted(levels))}.",
+            f"name another under analyse.reference: {', '.join(sorted(levels)[:20])}.",
         )
     return wanted
 
@@ -1006,24 +1025,32 @@ def _short_words(row) -> str:
 
 
 def _effect_words(row, confidence: float) -> str:
-    """More of the outcome or fewer, both told by a number above zero."""
+    """More of the outcome or fewer, both told by a number above zero.
+
+    The level is named with the first effect alone (``confidence`` 0: not named).
+    """
     values = np.array([row.estimate, row.low, row.high]) * 100
     more = row.estimate >= 0
     values = values if more else -values[[0, 2, 1]]
-    spelt = interval.spell(*values, confidence=confidence)
+    spelt = "{:,.2f} ({:,.2f} to {:,.2f})".format(*values)
+    if confidence:
+        spelt = f"goes with {interval.spell(*values, confidence=confidence)}"
     if row.level:
-        what = f"{row.driver} {row.level} in place of {row.reference}"
+        what = f"{row.driver} {row.level} (not {row.reference})"
     else:
         amount, name = _amount(row.driver, row.per)
         what = f"{amount} more of {name}"
-    return f"{what} goes with {spelt} {'more' if more else 'fewer'} per 100 contacts"
+    return f"{what} {spelt} {'more' if more else 'fewer'}"
 
 
 def _basis_words(fixed: str, cluster: str, groups: int) -> str:
     words = f"Every {fixed} has its own level; " if fixed else ""
     if not cluster:
         return f"{words}each row counts as independent"
-    words = f"{words}errors allow for {groups:,} groups of {cluster} (Student's t)"
+    words = (
+        f"{words}intervals allow for contacts of one {cluster} being alike"
+        f" ({groups:,} groups; rows without one {f'by {fixed}' if fixed else 'as one'})"
+    )
     if groups < FEW_GROUPS:
         words += ", which are few: intervals are likely too narrow"
     return words[0].upper() + words[1:]

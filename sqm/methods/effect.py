@@ -187,12 +187,13 @@ class DifferenceInDifferences(Finding):
 
     def _effect(self) -> str:
         found = {"improved": "an improvement", "worsened": "a change for the worse"}
+        nothing = "too little to claim a change" if self._doubt() else "no change is shown"
         name = self.measure_name[:1].upper() + self.measure_name[1:]
         return (
             f"{name}: the {len(self.treated)} sites with the change of {self.change_on}"
             f" ({', '.join(self.treated)}) moved by"
             f" {self._words(self.estimate, self.low, self.high)} against the"
-            f" {len(self.untreated)} others, {found.get(self.verdict, 'no change is shown')}."
+            f" {len(self.untreated)} others, {found.get(self.verdict, nothing)}."
         )
 
     def _rows(self) -> str:
@@ -209,7 +210,8 @@ class DifferenceInDifferences(Finding):
         if self.verdict != NO_CHANGE or self.low <= 0 <= self.high:
             return ""
         return (
-            "The interval leaves zero out, but other choices of sites do as well: none is claimed."
+            "The interval leaves zero out, but as large a difference comes up too often among other"
+            " choices of sites."
         )
 
     def _naive(self) -> str:
@@ -258,6 +260,7 @@ class DifferenceInDifferences(Finding):
         return (
             "It assumes that without the change these sites would have moved as the others did;"
             " the placebos test that on the weeks before, nothing can prove it for those after."
+            " Sites chosen because they had just done badly would have improved by themselves."
         )
 
     def _words(self, estimate: float, low: float, high: float) -> str:
@@ -305,7 +308,7 @@ def site_weeks(
     ...     ["n", "mean", "left_out"]].values.tolist()
     [[4.0, 0.75, 3.0]]
     """
-    need_columns(records, [time, site, measure], source="The records")
+    need_columns(records, [time, site, measure], source="The table of records")
     when = records[time]
     frame = pd.DataFrame(
         {
@@ -506,9 +509,13 @@ def _checked(panel: pd.DataFrame, treated: list[str]) -> pd.DataFrame:
             "leave such rows out.",
         )
     sites = sorted(panel["site"].astype(str).unique())
+    treated = [str(name) for name in treated]  # a parameters file reads site 12 as a number
     for name in treated:
         if name not in sites:
-            raise Problem(f"There is no site {name!r} in the data.", nearest(name, sites))
+            raise Refusal(
+                f"The site {name!r} has no whole week of records with a value.",
+                nearest(name, sites) if sites else "collect whole weeks, before and after.",
+            )
     columns = [name for name in (*_PANEL, "left_out") if name in panel]
     ordered = panel[columns].sort_values(["site", "period"], ignore_index=True)
     site = ordered["site"].astype(str)

@@ -361,7 +361,9 @@ def _doubled(table: pd.DataFrame, time: str | None, key: str | None) -> list[tup
     copies = int(table.duplicated(subset=compared).sum()) if compared else 0
     if copies:
         detail = f"{_count(copies, 'copy')} of an earlier row" + (
-            " but for the key" if time and key else ""
+            " in the columns that the study reads, but for the key"
+            if time and key
+            else " in the columns that the study reads"
         )
         rows.append(("", "copies", copies, None, None, detail))
     return rows

@@ -44,6 +44,10 @@ class Gaps(Finding):
         Share of resamples in which it is the lowest.
     resamples : int
         How many were drawn.
+    same_answer : int
+        Respondents whose perceptions equal their expectations item by item, on ten pairs or more.
+    overall_without : float
+        ``overall`` without them; NaN if there are none.
     """
 
     overall: float
@@ -55,6 +59,8 @@ class Gaps(Finding):
     widest: str
     widest_share: float
     resamples: int
+    same_answer: int
+    overall_without: float
 
     def sentence(self) -> str:
         row = self.table.loc[self.table["dimension"] == self.widest].iloc[0]
@@ -75,9 +81,9 @@ class Gaps(Finding):
     def _overall(self) -> str:
         verb = "falls short of" if self.high < 0 else "exceeds" if self.low > 0 else "comes near"
         return (
-            f"The service {verb} what customers expect: perception less expectation is "
+            f"The service {verb} what respondents expect: "
             f"{self._spelt(self.overall, self.low, self.high)} over all dimensions, on "
-            f"{self.respondents} respondents."
+            f"{self.respondents:,} respondents."
         )
 
     def _rival(self) -> str:
@@ -92,7 +98,12 @@ class Gaps(Finding):
 
     def _cautions(self) -> list[str]:
         known = self.table["reliability"].dropna()
-        words = []
+        words = ["A gap is perception less expectation; those who did not answer may differ."]
+        if self.same_answer:
+            words.append(
+                f"{self.same_answer} respondents gave perception and expectation the same answer "
+                f"in every item: without them the overall gap is {self.overall_without:.2f}."
+            )
         if len(known):
             words.append(
                 f"The means stand; a single respondent's gap is only as good as its reliability "
@@ -204,8 +215,11 @@ def servqual_gaps(
     interval.  The overall gap is the mean of the dimensions' means; its
     standard error comes from each respondent's influence on it, so nobody is
     left out for a blank in one dimension.  Respondents are taken as
-    independent.  Differences within one person are often unreliable although
-    perceptions and expectations are not [2]_: hence ``reliability``.
+    independent.  Ten pairs without any difference are taken for a
+    questionnaire that was not read: these respondents stay in, and the
+    sentence says what they do to the overall gap.  Differences within one person
+    are often unreliable although perceptions and expectations are not [2]_: hence
+    ``reliability``.
 
     References
     ----------
@@ -249,6 +263,8 @@ def servqual_gaps(
     share[known] = _lowest_share(usable, resamples, rng)
     table.insert(table.columns.get_loc("high") + 1, "widest", share)
     overall, low, high = _mean_of_means(usable, confidence)
+    same = _same_throughout(pd.concat(differences.values(), axis="columns"))
+    without = scores.loc[~same, known].dropna(how="all").to_numpy()
     lowest = int(table["estimate"].idxmin())
     return Gaps(
         table=table,
@@ -261,6 +277,10 @@ def servqual_gaps(
         widest=str(table["dimension"][lowest]),
         widest_share=float(share[lowest]),
         resamples=resamples,
+        same_answer=int(same.sum()),
+        overall_without=float(np.nanmean(without, axis=0).mean())
+        if same.any() and not np.isnan(without).all(axis=0).any()
+        else np.nan,
     )
 
 
@@ -302,6 +322,12 @@ def _differences(answers: pd.DataFrame, items: list[str], expectations: dict) ->
             for item in items
         }
     )
+
+
+def _same_throughout(differences: pd.DataFrame) -> pd.Series:
+    """Who sees in every item exactly what they expect: more likely not read than felt."""
+    nothing = differences.isna() | differences.eq(0)
+    return nothing.all(axis="columns") & (differences.notna().sum(axis="columns") >= FEWEST)
 
 
 def _row(answers, name, items, expectations, differences, confidence) -> dict:
@@ -380,9 +406,9 @@ def _need_pairs(answers, dimensions, expectations, confidence) -> None:
         )
     alone = [item for item in items if item not in expectations]
     if alone:
-        raise Problem(
+        raise Refusal(
             f"No expectation is named for {', '.join(alone)}.",
-            "name the expectation item of each perception item.",
+            "name the expectation item of each perception item under data.survey.expectations.",
         )
     columns = [*items, *(expectations[item] for item in items)]
     need_columns(answers, columns, source=SOURCE)

@@ -61,11 +61,16 @@ class Linked(Finding):
             unit="%",
         )
         return (
-            f"{self.linked:,} of {self.complaints:,} complaints name a contact on file; "
-            f"{self.nameless:,} name none and {self.astray:,} name one that is not there. "
             f"{self.complained:,} of {self.contacts:,} contacts drew a complaint, {rate}; "
-            f"{self.repeated:,} drew more than one.{self._worst()}{self._missing()}"
+            f"{self.repeated:,} drew more than one.\n"
+            f"{self.linked:,} of {self.complaints:,} complaints name a contact on file; "
+            f"{self.nameless:,} name none and {self.astray:,} name one that is not there."
+            f"{self._worst()}{self._missing()} Complaints still to come of the newest contacts are"
+            f" missing too.{self._alike()}"
         )
+
+    def _alike(self) -> str:
+        return " Contacts of one agent or site may be alike." if self.clustered else ""
 
     def _worst(self) -> str:
         known = self.table[self.table["ending"].isin(ENDINGS)].dropna(subset="estimate")
@@ -100,8 +105,8 @@ def with_complaints(
     complaints: pd.DataFrame,
     *,
     contact: str = "contact",
-    abandoned: str = "abandoned",
-    resolved: str = "resolved",
+    abandoned: str | None = None,
+    resolved: str | None = None,
 ) -> pd.DataFrame:
     """Say of every contact whether it drew a complaint and how it ended.
 
@@ -113,9 +118,9 @@ def with_complaints(
         Its column ``contact`` names the contact it arose from, blank if not known.
     contact : str
         Column of both tables.
-    abandoned, resolved : str
+    abandoned, resolved : str, optional
         Columns of ``contacts`` that hold true or false, blank where not
-        known; an empty name if there is no such column.
+        known; an empty name for none.  By default those called so, if they are there.
 
     Returns
     -------
@@ -139,12 +144,15 @@ def with_complaints(
     >>> with_complaints(contacts, complaints)[["complained", "ending"]].values.tolist()
     [[False, 'resolved'], [False, 'abandoned'], [True, 'unresolved']]
     """
+    abandoned = _usual("abandoned", contacts) if abandoned is None else abandoned
+    resolved = _usual("resolved", contacts) if resolved is None else resolved
     _need_one_row_each(contacts, complaints, contact, [abandoned, resolved])
     named = complaints[contact].dropna()
     complained = contacts[contact].isin(named) & contacts[contact].notna()
     if not complained.any():
         raise Refusal(
-            f"None of {len(complaints):,} complaints names a contact on file.",
+            f"None of {len(complaints):,} complaints names a contact on file"
+            f"{_as_written(named, contacts[contact])}.",
             f"check that {contact!r} is written alike in both tables, or leave out what follows.",
         )
     return contacts.assign(
@@ -152,13 +160,22 @@ def with_complaints(
     )
 
 
+def _as_written(named: pd.Series, on_file: pd.Series) -> str:
+    """One identifier of each table, side by side, so that the eye sees how they differ."""
+    on_file = on_file.dropna()
+    if named.empty or on_file.empty:
+        return ": the column is blank"
+    one, other = (look.shorten(str(each.iloc[0])) for each in (named, on_file))
+    return f" (a complaint names {one!r}; a contact is called {other!r})"
+
+
 def linked(
     contacts: pd.DataFrame,
     complaints: pd.DataFrame,
     *,
     contact: str = "contact",
-    abandoned: str = "abandoned",
-    resolved: str = "resolved",
+    abandoned: str | None = None,
+    resolved: str | None = None,
     agent: str = "agent",
     site: str = "site",
     confidence: float = 0.95,
@@ -217,6 +234,10 @@ def linked(
         confidence=confidence,
         clustered=groups is not None,
     )
+
+
+def _usual(name: str, contacts: pd.DataFrame) -> str:
+    return name if name in contacts else ""
 
 
 def _need_one_row_each(contacts, complaints, contact: str, flags: list[str]) -> None:

@@ -8,6 +8,7 @@ from math import floor, log10
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from scipy import stats
 
 from sqm import look
 from sqm.checks import Problem, Refusal, need_columns, need_share
@@ -19,6 +20,7 @@ UNSURE = "outside the predicted interval, but within the uncertainty of the two 
 SMALLER = "smaller than predicted: the prediction overstated the change"
 LARGER = "larger than predicted: the prediction understated the change"
 OTHER_WAY = "the other way than predicted"
+NEXT_TO_NOTHING = 0.01  # width of a predicted interval over the change itself
 DRAWN = {SMALLER: "worse", OTHER_WAY: "worse", LARGER: "better"}  # the rest is as predicted
 
 
@@ -37,12 +39,15 @@ class Compared(Finding):
         in words; ``note``, why a row is not comparable or what to bear in mind.
     confidence : float
         Level of all intervals, 0 to 1.
+    predicted_confidence : float
+        Level at which the predicted intervals had been made.
     compared, inside, missed : int
         Measures with both numbers; realised inside the predicted interval;
         difference surely not zero.
     """
 
     confidence: float
+    predicted_confidence: float
     compared: int
     inside: int
     missed: int
@@ -53,16 +58,41 @@ class Compared(Finding):
             f"{self.missed or 'None'} of {self.compared} predicted"
             f" {'change' if self.compared == 1 else 'changes'}"
             f" {'differ' if self.missed > 1 else 'differs'} from what happened by more than chance"
-            f" explains ({self.confidence * 100:.4g}% intervals); {self.inside} came out inside"
-            " the predicted interval."
+            f" explains ({self.confidence * 100:.4g}% intervals){self._weak(rows)}.\n"
         ]
-        words[0] += "\n"
         words += [_told(row) for row in rows.itertuples()]
+        words += [self._assumed(rows), self._about()]
         left = self.table.loc[self.table["verdict"] == ""]
         if len(left):
             names = "; ".join(f"{row.measure} ({row.note})" for row in left.itertuples())
             words.append(f"Not comparable: {names}.")
-        return " ".join(words).replace("\n ", "\n")
+        return " ".join(filter(None, words)).replace("\n ", "\n")
+
+    def _assumed(self, rows: pd.DataFrame) -> str:
+        """An interval of next to no width comes from an assumption, not from a forecast."""
+        width = rows["predicted_high"] - rows["predicted_low"]
+        names = rows.loc[width < NEXT_TO_NOTHING * rows["predicted"].abs(), "measure"]
+        return (
+            f"Predicted with next to no interval, so assumed rather than foretold:"
+            f" {', '.join(names)}."
+            if len(names)
+            else ""
+        )
+
+    def _weak(self, rows: pd.DataFrame) -> str:
+        """A change that cannot be told from none confirms nothing."""
+        weak = int(((rows["note"] != "") & ~rows["verdict"].isin(DRAWN)).sum())
+        return f"; {weak} of them could not be told from no change at all" if weak else ""
+
+    def _about(self) -> str:
+        about = "A predicted interval is about the long run; the chance of the weeks is in the"
+        about += " realised one."
+        if self.predicted_confidence == self.confidence:
+            return about
+        return (
+            f"{about} Predicted intervals, made at {self.predicted_confidence * 100:.4g}%, are"
+            f" stretched to {self.confidence * 100:.4g}%."
+        )
 
     def plot(self, ax: Axes | None = None) -> Axes:
         ax = look.axes(ax)
@@ -88,7 +118,11 @@ class Compared(Finding):
 
 
 def compare(
-    predicted: pd.DataFrame, realised: pd.DataFrame, *, confidence: float = 0.95
+    predicted: pd.DataFrame,
+    realised: pd.DataFrame,
+    *,
+    confidence: float = 0.95,
+    predicted_confidence: float | None = None,
 ) -> Compared:
     """Hold what was predicted against what happened, measure by measure.
 
@@ -96,9 +130,12 @@ def compare(
     ----------
     predicted, realised : DataFrame, one row a measure
         ``measure``, ``unit``, ``estimate``, ``low``, ``high``: changes of the
-        same measure, in the same unit, with intervals at ``confidence``.
+        same measure, in the same unit, with intervals.
     confidence : float, default 0.95
-        Level at which the intervals were made.
+        Level of the realised intervals, and of the answer.
+    predicted_confidence : float, optional
+        Level at which the predicted intervals were made, if another: they are
+        stretched about their estimate by the ratio of the normal quantiles.
 
     Returns
     -------
@@ -137,8 +174,10 @@ def compare(
     >>> compare(predicted, realised).table[["estimate", "low", "high"]].values.tolist()
     [[4.0, -1.0, 9.0]]
     """
+    made_at = confidence if predicted_confidence is None else predicted_confidence
     need_share(confidence, name="confidence")
-    pairs = _checked(predicted, "predicted").merge(
+    need_share(made_at, name="predicted_confidence")
+    pairs = _stretched(_checked(predicted, "predicted"), made_at, confidence).merge(
         _checked(realised, "realised"), on="measure", how="outer", suffixes=("", "_realised")
     )
     order = [*predicted["measure"], *realised["measure"]]
@@ -153,6 +192,7 @@ def compare(
     return Compared(
         table=table,
         confidence=confidence,
+        predicted_confidence=made_at,
         compared=len(compared),
         inside=int((compared["verdict"] == INSIDE).sum()),
         missed=int(compared["verdict"].isin(DRAWN).sum()),
@@ -173,6 +213,14 @@ def _checked(changes: pd.DataFrame, which: str) -> pd.DataFrame:
         )
     renamed = {"estimate": which, "low": f"{which}_low", "high": f"{which}_high"}
     return changes[list(COLUMNS)].rename(columns=renamed)
+
+
+def _stretched(predicted: pd.DataFrame, made_at: float, wanted: float) -> pd.DataFrame:
+    """Intervals about the same estimates at another level."""
+    ratio = stats.norm.ppf((1 + wanted) / 2) / stats.norm.ppf((1 + made_at) / 2)
+    limits = ["predicted_low", "predicted_high"]
+    reach = predicted[limits].sub(predicted["predicted"], axis="index")
+    return predicted.assign(**reach.mul(ratio).add(predicted["predicted"], axis="index"))
 
 
 def _pair(row: pd.Series) -> dict:
@@ -250,9 +298,9 @@ def _numbers(row, kind: str) -> str:
 
 
 def _spelt(row, names: tuple[str, str, str]) -> str:
-    """An estimate and its limits, with as many decimals as the row's narrower interval bears."""
+    """An estimate and its limits, with as many decimals as the realised interval bears."""
     times = _unit(row)[0]
-    digits = max(_digits(*(limit * times for limit in pair)) for pair in _limits(row))
+    digits = _digits(row.realised_low * times, row.realised_high * times)
     shown = [round(getattr(row, name) * times, digits) + 0.0 for name in names]
     return "{:,.{d}f} ({:,.{d}f} to {:,.{d}f})".format(*shown, d=digits)
 

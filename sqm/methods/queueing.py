@@ -615,9 +615,19 @@ def learn(
     log, aside = _usable(operations, calendar=calendar, until=until)
     days = log["date"].nunique()
     if days < FEWEST_DAYS:
+        left_out = (
+            f" ({aside:,} contacts have a blank or lie outside opening hours)" if aside else ""
+        )
         raise Refusal(
-            f"A queue cannot be learnt from {days} open days of contacts.",
-            f"give a log of {FEWEST_DAYS} days or more, better of {FEWEST_WEEKS} weeks.",
+            f"A queue cannot be learnt from {days} open days of contacts{left_out}.",
+            f"give a log of {FEWEST_DAYS} days or more, better of {FEWEST_WEEKS} weeks, and see"
+            " that data.calendar says when the service is open.",
+        )
+    if unserved := sorted(set(log["site"]) - set(log.loc[log["abandoned"].eq(False), "site"])):
+        raise Refusal(
+            f"Nobody was served at {', '.join(map(str, unserved[:5]))}, so that nothing is known of"
+            " service times there.",
+            "check `abandoned` and `service_s`, or leave such sites out.",
         )
     grid = _grid(log, calendar)
     roster = _roster(staffing, grid, log["date"].min(), log["date"].max())
@@ -768,10 +778,10 @@ def _blocks(dates: pd.DatetimeIndex, calendar: Calendar) -> tuple[np.ndarray, st
 
 
 def _open_days(calendar: Calendar, dates: pd.Series) -> float:
-    """Open days in an average year: those of the log if it is long, else those of its weeks."""
-    weeks = week_of(dates, calendar=calendar)
-    span = (weeks.max() - weeks.min()).days + 7
-    return dates.nunique() / span * 365.25
+    """Open days in an average year: of its worked weekdays the share that the log has."""
+    span = pd.date_range(dates.min(), dates.max())
+    worked = span.day_of_week.isin([DAYS.index(day) for day in calendar.days]).sum()
+    return dates.nunique() / worked * len(calendar.days) / 7 * 365.25
 
 
 def _tally(log: pd.DataFrame, columns: list[str], shape: tuple[int, ...], of=None) -> np.ndarray:
@@ -940,9 +950,15 @@ def _weibull(patience: Patience, weights: np.ndarray) -> tuple[np.ndarray, np.nd
         return np.ones(len(weights)), np.full(len(weights), np.inf)
     power = weights @ patience.power_sum / left[:, None]  # scale ** shape
     likelihood = left[:, None] * (np.log(SHAPES) - np.log(power)) + (SHAPES - 1) * logs[:, None]
-    best = likelihood.argmax(axis=1)
-    shape = SHAPES[best]
-    return shape, PATIENCE_UNIT_S * power[np.arange(len(best)), best] ** (1 / shape)
+    best = likelihood.argmax(axis=1).clip(1, len(SHAPES) - 2)
+    row, step = np.arange(len(best)), np.log(SHAPES[1] / SHAPES[0])
+    below, here, above = (likelihood[row, best + i] for i in (-1, 0, 1))
+    # between the shapes tried both the likelihood and log(power) are near enough parabolas
+    at = np.clip((below - above) / (2 * (below - 2 * here + above)), -1, 1)
+    shape = SHAPES[best] * np.exp(at * step)
+    below, here, above = (np.log(power[row, best + i]) for i in (-1, 0, 1))
+    power = np.exp(here + at * (above - below) / 2 + at**2 * (below - 2 * here + above) / 2)
+    return shape, PATIENCE_UNIT_S * power ** (1 / shape)
 
 
 def _resolution(pool: Pool, weights: np.ndarray, *, worth: float = 20.0) -> np.ndarray:
@@ -951,10 +967,10 @@ def _resolution(pool: Pool, weights: np.ndarray, *, worth: float = 20.0) -> np.n
     resolved = np.tensordot(weights, pool.resolved, 1)
     if np.isnan(resolved).any():
         return np.full(served.shape, np.nan)
-    everywhere = resolved.sum(axis=(1, 2), keepdims=True) / served.sum(axis=(1, 2), keepdims=True)
+    whole = [each.sum(axis=(1, 2), keepdims=True) for each in (resolved, served)]
     of_site = _ratio(resolved.sum(axis=2, keepdims=True), served.sum(axis=2, keepdims=True))
     of_reason = _ratio(resolved.sum(axis=1, keepdims=True), served.sum(axis=1, keepdims=True))
-    usual = np.clip(of_site * of_reason / everywhere, 0, 1)
+    usual = np.clip(_ratio(of_site * of_reason, _ratio(*whole)), 0, 1)
     return (resolved + worth * usual) / (served + worth)
 
 
@@ -1095,8 +1111,9 @@ class Calibration(Finding):
     def sentence(self) -> str:
         """Say how patient customers are and what the queue was learnt from."""
         return (
+            f"{self._patience_words()}\n{self._naive_words()}"
             f"The queue was learnt from {self.contacts:,} contacts, {self.span}"
-            f" ({self.set_aside:,} impossible ones set aside). {self._patience_words()}"
+            f" ({self.set_aside:,} impossible ones set aside)."
             f" A site's day varies by {self.day_variation:.0%} around its usual number of contacts,"
             f" beyond pure chance; intervals come from re-weighting {self.blocks}"
             f" {self.resampled}, and staff on duty is taken from the staffing table as it stands."
@@ -1114,10 +1131,22 @@ class Calibration(Finding):
             unit="minutes",
         )
         return (
-            f"If nobody answered, half of the customers would have hung up after {half}, counting"
-            " those who were answered before they lost patience; the plain mean wait of those"
-            f" who hung up, {self.naive_patience_s / 60:.1f} minutes, leaves them out and"
-            " makes customers look far less patient than they are."
+            f"If nobody answered, half of the customers would have hung up after {half}"
+            f"{self._beyond()}."
+        )
+
+    def _beyond(self) -> str:
+        """Whether half of them is more than was ever seen."""
+        seen = min(self.curve_share, default=1.0)
+        return "" if seen <= 0.5 else ", beyond the waits seen: extrapolated from the fitted curve"
+
+    def _naive_words(self) -> str:
+        if np.isnan(self.naive_patience_s):
+            return ""
+        return (
+            "That counts those who were answered before they lost patience; the plain mean wait of"
+            f" those who hung up, {self.naive_patience_s / 60:.1f} minutes, leaves them out and"
+            " makes customers look less patient than they are. "
         )
 
     def plot(self, ax: Axes | None = None) -> Axes:
@@ -1303,7 +1332,7 @@ class Gate(Finding):
         wait = whole.loc["mean_wait_s"]
         seen = (
             f"Foretold for {self.days} days it had not seen: a mean wait of"
-            f" {wait['estimate']:.0f} s ({self.band:.0%} band {wait['low']:.0f} to"
+            f" {wait['estimate']:.0f} s (joint {self.band:.0%} band {wait['low']:.0f} to"
             f" {wait['high']:.0f}), where {wait['actual']:.0f} s came."
         )
         return (
@@ -1356,7 +1385,7 @@ class Gate(Finding):
         return look.label(
             ax,
             title="Did the queue foretell weeks it had not seen?",
-            x=f"came / foretold (grey: {self.band:.0%} band; ticks: single weeks)",
+            x=f"came / foretold (grey: joint {self.band:.0%} band; ticks: single weeks)",
         )
 
 

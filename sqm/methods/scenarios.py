@@ -165,6 +165,7 @@ def _sites(name: str, given: Any, sites: Sequence[str]) -> tuple[str, ...]:
         return tuple(sites)
     if not isinstance(given, list | tuple) or not given:
         raise Problem(f"Scenario {name!r}: sites is {given!r}.", "give a list, such as [N1, N2].")
+    given = [str(site) for site in given]  # a parameters file reads site 12 as a number
     for site in given:
         if site not in sites:
             raise Problem(f"Scenario {name!r}: there is no site {site!r}.", nearest(site, sites))
@@ -655,6 +656,10 @@ def _without_noise(values: np.ndarray, noise: np.ndarray) -> np.ndarray:
 
 # --- Question one: what would it do? --------------------------------------------------------------
 
+PRESENT = (
+    "It is about the agents and sites there are: an interval that takes agents as a sample, as the"
+    " baseline's does, is wider."
+)
 WORDS = {
     "mean_wait_s": ("mean wait", "s"),
     "abandoned": ("share who hang up", "share"),
@@ -679,7 +684,9 @@ class WhatIf(Finding):
         Scenario with the largest expected saving after its own cost.
     saving, low, high : float
         That saving a year, in ``currency``.
-    complaints_as_is : float
+    best_share : float
+        Share of the draws in which that scenario saves most, 0 to 1.
+    complaints_as_is, complaints_low, complaints_high : float
         Complaints a year as it is.
     confidence : float
     currency : str
@@ -695,7 +702,10 @@ class WhatIf(Finding):
     saving: float
     low: float
     high: float
+    best_share: float
     complaints_as_is: float
+    complaints_low: float
+    complaints_high: float
     confidence: float
     currency: str
     draws: int
@@ -704,20 +714,34 @@ class WhatIf(Finding):
     wait_error: float
 
     def sentence(self) -> str:
-        """Say what each scenario does to complaints, and which saves most."""
+        """Say which scenario does most about complaints, which saves most, and what each does."""
         rows = self.table[
             self.table["measure"].eq("complaints_per_year") & self.table["kind"].eq("change")
         ]
-        each = "; ".join(
-            f"{row.scenario}: {row.estimate:+,.0f} ({row.low:+,.0f} to {row.high:+,.0f})"
-            for row in rows.itertuples()
+        as_is = spell(
+            self.complaints_as_is,
+            self.complaints_low,
+            self.complaints_high,
+            confidence=self.confidence,
+            digits=0,
         )
+        most = rows.loc[rows["estimate"].idxmin()]
+        does = "" if len(rows) == 1 else " does most"
         return (
-            f"Against {self.complaints_as_is:,.0f} complaints a year as it is, with"
-            f" {self.confidence * 100:.4g}% intervals: {each}. {self._money()}\nEach of"
+            f"Against {as_is} complaints a year as it is, {most['scenario']}{does}: {_moved(most)}."
+            f" {self._money()}\n{self._each(rows)}Each of"
             f" {self.draws} draws of what is not known for certain plays {self.weeks} weeks, the"
             " same customers in every scenario; a year is"
             f" {self.open_days_per_year:.0f} open days like those learnt from. {self._limits()}"
+        )
+
+    def _each(self, rows: pd.DataFrame) -> str:
+        if len(rows) == 1:
+            return ""
+        each = "; ".join(f"{row['scenario']} {_moved(row)}" for _, row in rows.iterrows())
+        return (
+            f"Complaints a year: {each}. In {self.best_share:.0%} of the draws {self.best} saves"
+            " most. "
         )
 
     def _money(self) -> str:
@@ -729,6 +753,9 @@ class WhatIf(Finding):
             digits=0,
             unit=self.currency,
         )
+        alone = len(self.table.loc[self.table["kind"].eq("change"), "scenario"].unique()) == 1
+        if self.saving > 0 and alone:
+            return f"After its own cost it saves {amount} a year."
         if self.saving > 0:
             return f"After its own cost {self.best} saves most, {amount} a year."
         return (
@@ -743,8 +770,9 @@ class WhatIf(Finding):
             else ""
         )
         return (
-            f"{widened}It is taken for granted that the lever moves as named, and that complaints"
-            " follow waits and resolution as fitted."
+            f"{widened}It is taken for granted that the lever moves as named (what a scenario names"
+            " is assumed, not foretold), that complaints follow waits and resolution as fitted, and"
+            f" that costs are as given. {PRESENT}"
         )
 
     def plot(self, ax: Axes | None = None) -> Axes:
@@ -765,6 +793,10 @@ class WhatIf(Finding):
             title="What would each scenario do to complaints?",
             x=f"change in complaints a year ({self.confidence * 100:.4g}% interval)",
         )
+
+
+def _moved(row: pd.Series) -> str:
+    return f"{row['estimate']:+,.0f} ({row['low']:+,.0f} to {row['high']:+,.0f})"
 
 
 def _meaning(low: float, high: float) -> str:
@@ -812,13 +844,18 @@ def what_if(rehearsal: Rehearsal, *, currency: str, confidence: float = 0.95) ->
     table = pd.DataFrame(rows)
     saving = table[table["measure"].eq("net_saving_per_year")]
     best = saving.loc[saving["estimate"].idxmax()]
+    drawn = change["net_saving_per_year"][1:]  # the first is the service as it is
+    as_is = table[table["measure"].eq("complaints_per_year")].iloc[0]
     return WhatIf(
         table=table,
         best=str(best["scenario"]),
         saving=float(best["estimate"]),
         low=float(best["low"]),
         high=float(best["high"]),
-        complaints_as_is=float(level["complaints_per_year"][0].mean()),
+        best_share=float((drawn.argmax(axis=0) == drawn.mean(axis=1).argmax()).mean()),
+        complaints_as_is=float(as_is["estimate"]),
+        complaints_low=float(as_is["low"]),
+        complaints_high=float(as_is["high"]),
         confidence=confidence,
         currency=currency,
         draws=rehearsal.level.shape[1],
@@ -886,13 +923,17 @@ class Chances(Finding):
         left = self.ctqs - self.judged
         silent = f" {left} of {self.ctqs} cannot be judged by a simulated contact." if left else ""
         words = "; ".join(each) or "none known"
-        return f"Chance of meeting the target in the long run: {words}.{silent}"
+        return (
+            f"Chance of meeting the target in the long run: {words}.\nIt is the share of"
+            f" {self.draws} draws of what is not known for certain that meet it, and rests on the"
+            f" queue and the drivers as fitted. {PRESENT}{silent}"
+        )
 
     def _words(self, name: str, rows: pd.DataFrame) -> str:
         as_is = rows[rows["scenario"].eq(AS_IS)].iloc[0]
         best = rows.loc[rows["estimate"].idxmax()]
         if best["estimate"] <= as_is["estimate"]:
-            return f"{name}, {_chance(as_is)} as it is and no better in any scenario"
+            return f"{name}, {_chance(as_is)} as it is, no more in any scenario"
         return f"{name}, {_chance(as_is)} as it is and {_chance(best)} with {best['scenario']}"
 
     def plot(self, ax: Axes | None = None) -> Axes:
@@ -922,9 +963,13 @@ class Chances(Finding):
 
 
 def _chance(row: pd.Series) -> str:
+    """No surer than so many draws can be: of 200 without a failure, over 98 %."""
+    low, high = np.floor(row["low"] * 100), np.ceil(row["high"] * 100)
     if row["estimate"] > 0.99:
-        return "over 99 %"
-    return "under 1 %" if row["estimate"] < 0.01 else f"{row['estimate'] * 100:.0f} %"
+        return f"over {low:.0f} %"
+    if row["estimate"] < 0.01:
+        return f"under {high:.0f} %"
+    return f"{row['estimate'] * 100:.0f} % ({low:.0f} to {high:.0f})"
 
 
 def chance_of_target(rehearsal: Rehearsal, ctqs: pd.DataFrame) -> Chances:

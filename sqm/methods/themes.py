@@ -148,16 +148,22 @@ class Themes(Finding):
     confidence: float
 
     def sentence(self) -> str:
-        return " ".join(filter(None, [self._found(), self._largest(), self._basis()]))
+        rest = " ".join(filter(None, [self._largest(), self._basis()]))
+        return f"{self._found()}\n{rest}"
 
     def _found(self) -> str:
         rule = (
             f"stability {self.bar:g} or more over {self.resamples} resamples, and above "
             f"{self.confidence * 100:.4g} in 100 themes of shuffled words"
         )
+        if self.stable:
+            rule += f"; of {self.themes} themes of mere chance some {self._by_chance()} would pass"
         if not self.stable:
             return f"No stable theme: none of {self.themes} would be found again ({rule})."
         return f"{self.stable} of {self.themes} themes would be found again ({rule})."
+
+    def _by_chance(self) -> int:
+        return int(np.ceil((1 - self.confidence) * self.themes - 1e-9))
 
     def _largest(self) -> str:
         """The largest stable theme of each language, or that there is none."""
@@ -392,7 +398,7 @@ def _need_settings(complaints, columns, k, resamples, bar, confidence) -> None:
     need_columns(complaints, filter(None, columns), source="complaints")
     need_share(bar, name="bar")
     need_share(confidence, name="confidence")
-    if not len(k) or min(k) < 2:
+    if not len(k) or not all(isinstance(each, int | np.integer) and each >= 2 for each in k):
         raise Problem(f"k is {list(k)}.", "give numbers of themes from 2 up, such as 4 to 10.")
     if resamples < 5:
         raise Problem(f"{resamples} resamples show no stability.", "give 20 or so.")

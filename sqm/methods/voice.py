@@ -11,10 +11,11 @@ from matplotlib.axes import Axes
 from scipy import stats
 
 from sqm import interval, look
-from sqm.checks import Problem, Refusal, nearest, need_columns, need_rows, need_share
+from sqm.checks import Refusal, nearest, need_columns, need_rows, need_share
 from sqm.finding import Finding
 
 NOT_RECORDED = "(not recorded)"
+TAKEN = "Each complaint counts by itself and as it was filed: wrong filing is in no interval."
 SHOWN = 12  # categories that a picture names; the rest are drawn as one
 
 
@@ -109,9 +110,11 @@ class Pareto(Finding):
             else "Every complaint has a category."
         )
         if not self.for_80:
-            return f"All the categories together do not make 80 % of the complaints; {blank}"
+            return (
+                f"All the categories together do not make 80 % of the complaints; {blank} {TAKEN}"
+            )
         word = "makes" if self.for_80 == 1 else "make"
-        return f"{_count(self.for_80, 'category')} {word} 80 % of the complaints. {blank}"
+        return f"{_count(self.for_80, 'category')} {word} 80 % of the complaints. {blank} {TAKEN}"
 
     def plot(self, ax: Axes | None = None) -> Axes:
         ax = look.axes(ax)
@@ -204,7 +207,8 @@ class NeedWeights(Finding):
         more = len(self.table) - len(weights)
         return (
             f"Weight of each need, as its share of {self.complaints:,} complaints: "
-            f"{'; '.join(weights)}{f'; and {more} more' if more else ''}. {self._left_out()}"
+            f"{'; '.join(weights)}{f'; and {more} more' if more else ''}.\n"
+            f"{self._left_out()} {TAKEN}"
         )
 
     def _left_out(self) -> str:
@@ -376,6 +380,7 @@ def need_weights(
     need_columns(complaints, [category], source="complaints")
     need_share(confidence, name="confidence")
     need_rows(complaints, 1, source="complaints", why="a weight")
+    needs = {str(each): str(need) for each, need in needs.items() if need not in (None, "")}
     named = _named(complaints[category])
     counts = _counts(named.dropna())
     _need_known_categories(needs, counts)
@@ -486,9 +491,9 @@ def _for_80(counts: np.ndarray, n: int) -> int:
 def _need_known_categories(needs: Mapping[str, str], counts: pd.Series) -> None:
     if not any(each in counts.index for each in needs):
         wanted = next(iter(needs), "")
-        raise Problem(
+        raise Refusal(
             f"No complaint has a category that belongs to a need (named: {_some(tuple(needs))}).",
-            f"name them as in the data: {nearest(wanted, counts.index[:20])}",
+            f"under define.needs name them as in the data: {nearest(wanted, counts.index[:20])}",
         )
 
 
