@@ -50,10 +50,14 @@ def first_rows(rows: pd.Series | pd.DataFrame) -> str:
 
 
 def need_columns(table: pd.DataFrame, columns: Iterable[str], *, source: str) -> None:
-    """Insist that ``table`` has every one of ``columns``."""
+    """Insist that ``table`` has every one of ``columns``.
+
+    It is a refusal: a column missing from a source is found when the source is read, and a
+    role that a study does not name leaves the questions open that rest on it, no others.
+    """
     for column in columns:
-        if column not in table.columns:
-            raise Problem(f"{source} has no column {column!r}.", nearest(column, table.columns))
+        if column not in list(table.columns):
+            raise Refusal(f"{source} has no column {column!r}.", nearest(column, table.columns))
 
 
 def need_on_scale(answers: pd.DataFrame, *, points: tuple[float, float], source: str) -> None:

@@ -9,7 +9,7 @@ from datetime import date, datetime
 import numpy as np
 import pandas as pd
 
-from sqm.checks import Problem, Refusal
+from sqm.checks import Problem, Refusal, need_columns
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
@@ -206,10 +206,13 @@ def split(
     >>> [len(part) for part in split(days, time="day", day="2025-01-03", until="2025-01-06")]
     [2, 3]
     """
+    need_columns(table, [time], source="the table")
     times = local(table[time])
     inside = times.notna() & (times < read_day(until)) if until else times.notna()
     if not inside.any():
-        raise Refusal(f"No row has its {time} before {until or 'ever'}.", "check the day given.")
+        if not until:
+            raise Refusal(f"No row has a time in {time!r}.", "check the export.")
+        raise Refusal(f"No row has its {time!r} before {until}.", "name a later day.")
     first, last = times[inside].min(), times[inside].max()
     cut = read_day(day) if day else (first + share * (last - first)).normalize()
     return table[inside & (times < cut)], table[inside & (times >= cut)]

@@ -64,6 +64,8 @@ def apply() -> None:
     mpl.rcParams.update(STYLE)
     have = {font.name for font in mpl.font_manager.fontManager.ttflist}
     mpl.rcParams["font.family"] = [font for font in FONTS if font in have]
+    # a letter without a font is told when the picture is kept, not in the middle of a notebook
+    warnings.filterwarnings("ignore", message="Glyph .* missing from font")
 
 
 def axes(ax: Axes | None) -> Axes:

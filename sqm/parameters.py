@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sqm import roles, sources
 from sqm.checks import Problem, nearest
-from sqm.clock import Calendar
+from sqm.clock import Calendar, read_day
 
 PHASES = ("define", "measure", "analyse", "improve", "control")
 DEFAULT_STUDY = "contact-centre"
@@ -31,6 +31,14 @@ DEVICES = {"con", "prn", "aux", "nul"} | {
 }
 HEAD = ("study", "title", "language", "report", "data")
 SETTINGS = ("time_zone", "currency", "calendar")
+# What a value must be beyond its kind; a name means the same in every notebook.
+SHARES = {"confidence", "false_alarm", "tolerable", "stability_bar", "band", "tolerance"}
+LEAST = {
+    **dict.fromkeys(("draws", "weeks", "watched", "smallest_group", "limit_s"), 1),
+    "resamples": 10,
+    "seed": 0,
+}
+DAY = re.compile(r".*_(until|on)")
 
 
 class Sign(BaseModel):
@@ -308,6 +316,10 @@ def _understand(said: dict, path: Path) -> tuple[StudyFile | None, list[Problem]
         if key not in SETTINGS
     }
     sign = _model(Sign, said.get("report") or {}, f"{path.name}: report", problems)
+    if not tables:
+        problems.append(
+            Problem(f"{path.name} names no table.", "name one under `data`; `sqm new` begins it.")
+        )
     calendar = _collect(problems, lambda: _calendar(data, path, problems))
     _collect(problems, lambda: need_name(name))
     sections = {phase: said.get(phase) or {} for phase in PHASES}
@@ -435,7 +447,23 @@ def _check_section(phase: str, section: dict, *, root: Path, path: Path) -> list
                     f"it means: {known[name].meaning or 'see the notebook'}.",
                 )
             )
+        elif mend := _out_of_range(name, value):
+            problems.append(Problem(f"{path.name}: {phase}.{name} is {value!r}.", mend))
     return problems
+
+
+def _out_of_range(name: str, value: Any) -> str:
+    """Say how a value of the right kind is to be mended; blank if it can be meant."""
+    if name in SHARES and not 0 < value < 1:
+        return "give a share between 0 and 1, such as 0.95."
+    if name in LEAST and not value >= LEAST[name]:
+        return f"give {LEAST[name]} or more."
+    if DAY.fullmatch(name) and value:
+        try:
+            read_day(value)
+        except Problem as problem:
+            return problem.mend
+    return ""
 
 
 def _is_kind(value: Any, kind: str) -> bool:

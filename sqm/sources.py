@@ -256,7 +256,7 @@ class _Desk:
         name = spec.column or role
         text, blank = self._text(name, spec.missing)
         if blank.all():
-            self._all_missing(name, kind)
+            self._all_missing(name, "end" if self._is_later(role, kind) else kind)
         read = {
             "identifier": self._words,
             "category": self._labels,
@@ -279,6 +279,12 @@ class _Desk:
         for code, rows in text[coded].value_counts().sort_index().items():
             self.notes.add(name, f"missing code {code}", rows, "missing")
         return text, blank | coded
+
+    def _is_later(self, role: str, kind: str) -> bool:
+        """A time beside the first one, such as the closing of cases that are all open, may lack."""
+        types = types_of(self.table, self.notes.name)
+        first = next((each for each, k in types.items() if k in ("time", "date")), role)
+        return kind in ("time", "date") and role != first
 
     def _all_missing(self, name: str, kind: str) -> None:
         if kind in ("time", "date", "item"):

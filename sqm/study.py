@@ -221,8 +221,12 @@ class Study:
         return shelf.recall(name, shelf=found)
 
     def not_examined(self, question: str, *, reason: str, mend: str) -> None:
-        """Note for the report a question that was not answered, why, and what it would take."""
-        self._not_examined[question] = {"question": question, "reason": reason, "mend": mend}
+        """Note for the report a question that was not answered, why, and what it would take.
+
+        Of a question that several cells share the first reason stays: it is the cause.
+        """
+        note = {"question": question, "reason": reason, "mend": mend}
+        self._not_examined.setdefault(question, note)
 
     def examined(self, question: str) -> None:
         """Take back a note of `not_examined`: a cell that is run again may now give the answer."""

@@ -221,7 +221,7 @@ def test_split_by_share_goes_by_time_not_by_rows():
 def test_split_without_a_row_is_refused():
     with pytest.raises(Refusal, match="before 2025-01-01"):
         split(pd.DataFrame({"at": times("2025-01-01")}), time="at", until="2025-01-01")
-    with pytest.raises(Refusal, match="No row has its at"):
+    with pytest.raises(Refusal, match="No row has a time in 'at'"):
         split(pd.DataFrame({"at": times(None)}), time="at")
 
 

@@ -1,5 +1,6 @@
 """Every word of a study's file is understood, or refused with help."""
 
+import nbformat
 import pytest
 from conftest import write_study
 
@@ -43,8 +44,36 @@ def test_a_value_of_another_kind_is_refused(project, value, kind):
     assert f"where a {kind} is due" in said
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "mend"),
+    [
+        ("confidence", 2, "a share between 0 and 1"),
+        ("resamples", -5, "10 or more"),
+        ("seed", -1, "0 or more"),
+        ("baseline_until", "soon", "2025-12-31"),
+    ],
+)
+def test_a_value_that_cannot_be_meant_is_found_before_anything_runs(project, name, value, mend):
+    cells = 'confidence: float = 0.9\nresamples: int = 99\nseed: int = 1\nbaseline_until: str = ""'
+    path = project / "notebooks" / "2-measure.ipynb"
+    made = nbformat.read(path, as_version=4)
+    made.cells[0].source = cells
+    nbformat.write(made, path)
+    write_study(project, "tiny", f"measure: {{{name}: {value}}}\n")
+    (problem,) = parameters.check("tiny", root=project)[1]
+    assert problem.what == f"tiny.yml: measure.{name} is {value!r}."
+    assert mend in problem.mend
+
+
+def test_a_study_without_a_table_is_refused(project):
+    (project / "params" / "none.yml").write_text("study: none\ntitle: Nothing\n")
+    (problem,) = parameters.check("none", root=project)[1]
+    assert problem.what == "none.yml names no table."
+
+
 def test_a_whole_number_will_do_for_a_fraction(project):
-    assert problems_of(project, "define: {confidence: 1}\n") == []
+    (said,) = problems_of(project, "define: {confidence: 1}\n")
+    assert "a share between 0 and 1" in said  # its kind is right, its size is not
 
 
 def test_set_overrides_and_passes_the_same_checks(project):

@@ -256,6 +256,10 @@ def test_an_item_or_a_time_all_missing_is_refused_and_another_column_noted(read)
         read("id,p1,p2,e1,s\nr,1,,6,5\n", SURVEY, name="survey")
     with pytest.raises(Problem, match="'b' is missing in all 1 rows"):
         read("a,b\n1,\n", "roles: {a: {column: b, type: time}}")
+    both = "roles: {a: {column: a, type: time}, b: {column: b, type: time}}"
+    still = read("a,b\n2025-01-01T08:00,\n", both)  # all are open: that is no fault of the table
+    assert still.table["b"].isna().all() and still.table["b"].dt.tz is not None
+    assert whats(still)["missing in every row"] == 1
     found = read("a,b\n1,\n", "roles: {a: {column: b, type: number}}")
     assert whats(found)["missing in every row"] == 1
     assert found.table["a"].dtype == "float64"
