@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import floor, log10
 
 import numpy as np
 import pandas as pd
@@ -61,6 +62,26 @@ def spell(
         f"{estimate:,.{digits}f}{unit} "
         f"({confidence * 100:.4g}% interval {low:,.{digits}f} to {high:,.{digits}f})"
     )
+
+
+def digits_for(low: float, high: float) -> int:
+    """Decimals that leave two figures to half an interval's width, and a limit its sign.
+
+    Examples
+    --------
+    Half of 9.12 to 11.34 is 1.11, which keeps one decimal as 1.1.
+
+    >>> digits_for(9.12, 11.34), digits_for(-0.00021, 0.00093), digits_for(120.0, 480.0)
+    (1, 5, 0)
+    """
+    half = (high - low) / 2
+    if not 0 < half < np.inf:
+        return 2
+    fewest = max(1 - floor(log10(half) + 1e-9), 0)
+    nearest_zero = min(abs(low), abs(high))
+    if nearest_zero > 0:
+        fewest = max(fewest, min(-floor(log10(nearest_zero)), fewest + 2))
+    return min(fewest, 6)
 
 
 def wilson(share: float, effective_n: float, *, confidence: float = 0.95) -> tuple[float, float]:

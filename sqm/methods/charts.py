@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from sqm import look
 from sqm.checks import Problem, Refusal, first_rows, need_columns, need_rows, need_share
-from sqm.finding import Finding
+from sqm.finding import Finding, counted
 
 D2 = 2 / np.sqrt(np.pi)  # mean range of two standard normal values
 SIGMAS = 3.0
@@ -115,7 +115,7 @@ class PPrime(Finding):
                 f"chart can hardly show a fall of it in one period."
             )
         if self.left_out:
-            words.append(f"{_count(self.left_out, 'period')} without a case left out.")
+            words.append(f"{counted(self.left_out, 'period')} without a case left out.")
         return words
 
     def plot(self, ax: Axes | None = None) -> Axes:
@@ -461,7 +461,7 @@ class ControlCharts(Finding):
         counts = since[since["signal"] != ""].groupby(["ctq", "signal"], sort=False).size()
         told = [f"{ctq} in {n} (for the {signal})" for (ctq, signal), n in counts.items()]
         words = [
-            f"{_count(self.charted, 'CTQ')} charted. Signals in the {since['period'].nunique()} "
+            f"{counted(self.charted, 'CTQ')} charted. Signals in the {since['period'].nunique()} "
             f"periods since the baseline: {', '.join(told) or 'none'}.\n"
             f"The limits rest on the baseline alone. {self._rates()}"
         ]
@@ -903,7 +903,3 @@ def _draw_lane(ax: Axes, points: pd.DataFrame, lane: int) -> None:
     for signal, what in (("", "usual"), ("worse", "worse"), ("better", "better")):
         some = points["signal"] == signal
         ax.plot(points.loc[some, "period"], height[some], **_marker(what))
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

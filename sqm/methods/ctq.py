@@ -13,7 +13,7 @@ from matplotlib.transforms import Bbox
 
 from sqm import boxes, look
 from sqm.checks import Problem, Refusal, nearest, need_columns, need_one_of
-from sqm.finding import Finding
+from sqm.finding import Finding, counted
 
 DIRECTIONS = ("at most", "at least")
 TEXTS = ("name", "need", "driver", "definition", "table", "measure", "direction")
@@ -46,8 +46,8 @@ class CtqTree(Finding):
 
     def sentence(self) -> str:
         said = (
-            f"{_count(self.needs, 'need')} of customers, {_count(self.drivers, 'driver')} and "
-            f"{_count(self.ctqs, 'CTQ')}."
+            f"{counted(self.needs, 'need')} of customers, {counted(self.drivers, 'driver')} and "
+            f"{counted(self.ctqs, 'CTQ')}."
         )
         if self.uncovered:
             return f"{said} Complained of, but without a CTQ: {', '.join(self.uncovered)}."
@@ -168,10 +168,6 @@ def _weighed(
     heavy = by_need.sort_values("weight", ascending=False, kind="stable").index
     has = set(table["need"])
     return table.join(by_need, on="need"), tuple(str(each) for each in heavy if each not in has)
-
-
-def _count(n: int, word: str) -> str:
-    return f"{n} {word}" if n == 1 else f"{n} {word}s"
 
 
 def _tree_nodes(table: pd.DataFrame) -> list[tuple[str, Bbox, Bbox | None]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import combinations
-from math import comb, floor, log10
+from math import comb
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from scipy import linalg, stats
 from sqm import clock, look
 from sqm.checks import Problem, Refusal, nearest, need_columns, need_share
 from sqm.finding import Finding
-from sqm.interval import spell
+from sqm.interval import digits_for, spell
 
 NO_CHANGE = "no change shown"
 WEEKS_BEFORE, WEEKS_AFTER = 8, 2  # the fewest that bear the question
@@ -216,7 +216,7 @@ class DifferenceInDifferences(Finding):
 
     def _naive(self) -> str:
         times, unit = _times_and_unit(self.unit)
-        digits = _digits(self.naive_low * times, self.naive_high * times)
+        digits = digits_for(self.naive_low * times, self.naive_high * times)
         return (
             "Before and after at those sites alone would say"
             f" {self._words(self.naive, self.naive_low, self.naive_high)}, but the others, where"
@@ -248,7 +248,7 @@ class DifferenceInDifferences(Finding):
     def _bare(self, estimate: float, low: float, high: float) -> str:
         """A placebo and what it is worth: a wide interval round zero proves little."""
         times, _ = _times_and_unit(self.unit)
-        digits = _digits(low * times, high * times)
+        digits = digits_for(low * times, high * times)
         shown = [_rounded(value * times, digits) for value in (estimate, low, high)]
         words = "{:,.{d}f} ({:,.{d}f} to {:,.{d}f}".format(*shown, d=digits)
         if low > 0 or high < 0:
@@ -265,7 +265,7 @@ class DifferenceInDifferences(Finding):
 
     def _words(self, estimate: float, low: float, high: float) -> str:
         times, unit = _times_and_unit(self.unit)
-        digits = _digits(low * times, high * times)
+        digits = digits_for(low * times, high * times)
         limits = [_rounded(value * times, digits) for value in (estimate, low, high)]
         return spell(*limits, confidence=self.confidence, digits=digits, unit=unit)
 
@@ -872,15 +872,3 @@ def _times_and_unit(unit: str) -> tuple[float, str]:
 def _rounded(value: float, digits: int) -> float:
     """Rounded for words, without a minus before a zero."""
     return round(value, digits) + 0.0
-
-
-def _digits(low: float, high: float) -> int:
-    """Decimals that leave two figures to half an interval's width, and a limit its sign."""
-    half = (high - low) / 2
-    if not 0 < half < np.inf:
-        return 2
-    fewest = max(1 - floor(log10(half) + 1e-9), 0)
-    nearest_zero = min(abs(low), abs(high))
-    if nearest_zero > 0:
-        fewest = max(fewest, min(-floor(log10(nearest_zero)), fewest + 2))
-    return min(fewest, 6)

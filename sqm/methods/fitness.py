@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from sqm import look
 from sqm.checks import Problem, Refusal, need_columns, need_share
 from sqm.clock import DAYS, Calendar, span_words, week_of, whole_weeks
-from sqm.finding import Finding
+from sqm.finding import Finding, counted
 
 UNITS = {"_s": 1.0, "_h": 3600.0, "_d": 86_400.0}  # seconds in the unit a column's name ends in
 STARTS_AND_ENDS = (("opened", "closed"),)
@@ -88,7 +88,7 @@ class Fitness(Finding):
                 f"nothing else odd or missing passes {self.tolerable:.0%} of a column."
             )
         words[-1] += "\n"
-        words.append(f"{self.rows:,} rows in {_count(self.tables, 'table')} were looked at.")
+        words.append(f"{self.rows:,} rows in {counted(self.tables, 'table')} were looked at.")
         words.append(self._small())
         if self.set_aside:
             aside = self.table[self.table["check"] == "set aside"]
@@ -107,7 +107,7 @@ class Fitness(Finding):
         if len(missing):
             most = missing.loc[missing["share"].idxmax()]
             words.append(
-                f"blanks in {_count(len(missing), 'column')}, at most {_percent(most['share'])} "
+                f"blanks in {counted(len(missing), 'column')}, at most {_percent(most['share'])} "
                 f"({_place(most)})"
             )
         return f"Seen, and small: {'; '.join(words)}." if words else ""
@@ -344,7 +344,7 @@ def _stray(table: pd.DataFrame) -> list[tuple]:
         stray = times[(times < low - far) | (times > high + far)]
         if len(stray) and far > pd.Timedelta(0):
             such = f"{stray.iloc[0]:%Y-%m-%d}"
-            detail = f"{_count(len(stray), 'date')} far from the others, such as {such}"
+            detail = f"{counted(len(stray), 'date')} far from the others, such as {such}"
             rows.append((column, "stray date", len(stray), None, None, detail))
     return rows
 
@@ -354,13 +354,13 @@ def _doubled(table: pd.DataFrame, time: str | None, key: str | None) -> list[tup
     if key:
         again = int(table[key].dropna().duplicated().sum())
         if again:
-            detail = f"{_count(again, 'row')} with a key seen before, counted twice in a join"
+            detail = f"{counted(again, 'row')} with a key seen before, counted twice in a join"
             rows.append((key, "duplicate key", again, None, True, detail))
     # without a time among them, equal columns are no sign of a copy: two cases may share a category
     compared = [column for column in table if column != key] if time else list(table)
     copies = int(table.duplicated(subset=compared).sum()) if compared else 0
     if copies:
-        detail = f"{_count(copies, 'copy')} of an earlier row" + (
+        detail = f"{counted(copies, 'copy')} of an earlier row" + (
             " in the columns that the study reads, but for the key"
             if time and key
             else " in the columns that the study reads"
@@ -402,14 +402,14 @@ def _over_time(times: pd.Series, calendar: Calendar) -> list[tuple]:
     gone = worked[~worked.isin(days.unique())]
     if len(gone):
         chance = len(worked) * np.exp(-len(known) / len(worked))
-        what = f"{_count(len(gone), 'worked day')} without a record"
+        what = f"{counted(len(gone), 'worked day')} without a record"
         detail = f"{what} ({_some(gone)}; chance alone leaves {chance:.0f})"
         threat = len(gone) > 2 * chance + 2
         rows.append((column, "gap in time", len(gone), len(gone) / len(worked), threat, detail))
     weekly = _weekly(known, calendar)
     thin = weekly[weekly < HALF * weekly.median()]
     if len(thin):
-        what = f"{_count(len(thin), 'week')} with under half of the usual records"
+        what = f"{counted(len(thin), 'week')} with under half of the usual records"
         detail = f"{what} ({_some(thin.index)})"
         rows.append((column, "thin week", len(thin), len(thin) / len(weekly), None, detail))
     return rows
@@ -487,9 +487,3 @@ def _some(days: pd.DatetimeIndex) -> str:
 
 def _percent(share: float) -> str:
     return f"{share:.0%}" if share >= 0.1 else f"{share:.1%}" if share >= 0.001 else "under 0.1%"
-
-
-def _count(number: int, noun: str) -> str:
-    if number == 1:
-        return f"1 {noun}"
-    return f"{number:,} {noun[:-1]}ies" if noun == "copy" else f"{number:,} {noun}s"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import floor, log10
 
 import numpy as np
 import pandas as pd
@@ -13,6 +12,7 @@ from scipy import stats
 from sqm import look
 from sqm.checks import Problem, Refusal, need_columns, need_share
 from sqm.finding import Finding
+from sqm.interval import digits_for
 
 COLUMNS = ("measure", "unit", "estimate", "low", "high")
 INSIDE = "the realised change lies inside the predicted interval"
@@ -300,25 +300,13 @@ def _numbers(row, kind: str) -> str:
 def _spelt(row, names: tuple[str, str, str]) -> str:
     """An estimate and its limits, with as many decimals as the realised interval bears."""
     times = _unit(row)[0]
-    digits = _digits(row.realised_low * times, row.realised_high * times)
+    digits = digits_for(row.realised_low * times, row.realised_high * times)
     shown = [round(getattr(row, name) * times, digits) + 0.0 for name in names]
     return "{:,.{d}f} ({:,.{d}f} to {:,.{d}f})".format(*shown, d=digits)
 
 
 def _limits(row) -> list[tuple[float, float]]:
     return [(row.predicted_low, row.predicted_high), (row.realised_low, row.realised_high)]
-
-
-def _digits(low: float, high: float) -> int:
-    """Decimals that leave two figures to half an interval's width, and a limit its sign."""
-    half = (high - low) / 2
-    if half <= 0:
-        return 0
-    digits = max(1 - floor(log10(half) + 1e-9), 0)
-    nearest_zero = min(abs(low), abs(high))
-    if nearest_zero > 0:
-        digits = max(digits, min(-floor(log10(nearest_zero)), digits + 2))
-    return min(digits, 6)
 
 
 def _widest(row) -> float:

@@ -12,7 +12,7 @@ from scipy import stats
 
 from sqm import interval, look
 from sqm.checks import Refusal, nearest, need_columns, need_rows, need_share
-from sqm.finding import Finding
+from sqm.finding import Finding, counted
 
 NOT_RECORDED = "(not recorded)"
 TAKEN = "Each complaint counts by itself and as it was filed: wrong filing is in no interval."
@@ -71,7 +71,7 @@ class Pareto(Finding):
             for each in self.table.head(min(self.categories, 3)).itertuples()
         ]
         return (
-            f"{self.complaints:,} complaints fall into {_count(self.categories, 'category')}: "
+            f"{self.complaints:,} complaints fall into {counted(self.categories, 'category')}: "
             f"{'; '.join(named)}{'; and so on' if self.categories > 3 else ''}."
         )
 
@@ -114,7 +114,7 @@ class Pareto(Finding):
                 f"All the categories together do not make 80 % of the complaints; {blank} {TAKEN}"
             )
         word = "makes" if self.for_80 == 1 else "make"
-        return f"{_count(self.for_80, 'category')} {word} 80 % of the complaints. {blank} {TAKEN}"
+        return f"{counted(self.for_80, 'category')} {word} 80 % of the complaints. {blank} {TAKEN}"
 
     def plot(self, ax: Axes | None = None) -> Axes:
         ax = look.axes(ax)
@@ -500,10 +500,6 @@ def _need_known_categories(needs: Mapping[str, str], counts: pd.Series) -> None:
 def _some(names: tuple[str, ...]) -> str:
     shown = ", ".join(look.shorten(each) for each in names[:5])
     return f"{shown} and {len(names) - 5} more" if len(names) > 5 else shown or "none"
-
-
-def _count(n: int, word: str) -> str:
-    return f"{n:,} {word}" if n == 1 else f"{n:,} {word[:-1]}ies"
 
 
 def _ordinal(n: int) -> str:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from sqm import look
 from sqm.checks import Problem, Refusal, nearest, need_columns
-from sqm.finding import Finding
+from sqm.finding import Finding, counted
 
 STATES = ("worse", "better", "cannot say", "quiet")  # in the order in which they are listed
 SIGNALS = ("", "worse", "better")
@@ -59,7 +59,7 @@ class EarlyWarning(Finding):
     def sentence(self) -> str:
         watched = self.worse + self.better + self.quiet
         head = (
-            f"Of {_count(watched, 'CTQ')} watched over {_count(len(self.periods), 'period')}"
+            f"Of {counted(watched, 'CTQ')} watched over {counted(len(self.periods), 'period')}"
             f" ({self.periods[0]} to {self.periods[-1]}),"
             f" {self.worse or 'none'} {'need' if self.worse > 1 else 'needs'} a reaction"
         )
@@ -128,7 +128,7 @@ class ControlPlan(Finding):
     complete: int
 
     def sentence(self) -> str:
-        head = f"The control plan has {_count(len(self.table), 'CTQ')}, {self.complete} complete."
+        head = f"The control plan has {counted(len(self.table), 'CTQ')}, {self.complete} complete."
         open_rows = self.table[self.table["to_fill"] != ""]
         if open_rows.empty:
             return f"{head} Each has an owner and a reaction."
@@ -422,7 +422,3 @@ def _text(values: pd.Series) -> list[str]:
         "" if gone else str(value).strip()
         for value, gone in zip(values, _blank(values), strict=True)
     ]
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")
