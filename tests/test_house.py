@@ -120,6 +120,15 @@ def test_report_and_notebook_ask_the_same_question(phase):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_keeps_what_it_says_it_keeps(path):
+    cells = nbformat.read(path, as_version=4).cells
+    rows = [line.split("|") for line in cells[0].source.splitlines() if line.startswith("|")][2:]
+    said = {name for row in rows for name in re.findall(r"`(\w+)`", row[2])}
+    keeps = {name for c in cells for name in re.findall(r'here\.keep\([^"]*"(\w+)"', c.source)}
+    assert said == keeps
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_cells_are_short_and_define_nothing(path):
     for cell in _code(path)[2:]:
         assert not re.search(r"^\s*(def|class|lambda) ", cell.source, flags=re.MULTILINE)
