@@ -25,6 +25,7 @@ def flagship(tmp_path_factory):
     for phase in PHASES:
         nbformat.write(injected(phase, ROOT), place / notebook(phase, root=ROOT).name)
     options = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=600"]
+    options += ["--nbval-sanitize-with", str(ROOT / "tests" / "nbval.cfg")]
     found = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, str(place)],
         cwd=place,

@@ -477,7 +477,7 @@ class ControlCharts(Finding):
         chance = self.table.groupby("ctq")[["false_alarm_since", "false_alarm"]].first()
         low, high = chance.min(), chance.max()
         since, last = (
-            f"{low[name]:.1%} to {high[name]:.1%}" if self.charted > 1 else f"{low[name]:.1%}"
+            f"{low[name]:.0%} to {high[name]:.0%}" if self.charted > 1 else f"{low[name]:.0%}"
             for name in chance
         )
         return (

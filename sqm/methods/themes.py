@@ -157,13 +157,11 @@ class Themes(Finding):
             f"{self.confidence * 100:.4g} in 100 themes of shuffled words"
         )
         if self.stable:
-            rule += f"; of {self.themes} themes of mere chance some {self._by_chance()} would pass"
+            chance = (1 - self.confidence) * self.themes
+            rule += f"; of {self.themes} themes of mere chance about {chance:.2g} would pass"
         if not self.stable:
             return f"No stable theme: none of {self.themes} would be found again ({rule})."
         return f"{self.stable} of {self.themes} themes would be found again ({rule})."
-
-    def _by_chance(self) -> int:
-        return int(np.ceil((1 - self.confidence) * self.themes - 1e-9))
 
     def _largest(self) -> str:
         """The largest stable theme of each language, or that there is none."""
