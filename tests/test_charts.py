@@ -92,7 +92,10 @@ def test_a_fall_after_the_baseline_is_a_run_for_the_better(steady):
     assert set(found.table.loc[~found.table["baseline"], "signal"]) == {"better"}
     assert found.table["rule"].str.contains("long run").sum() >= 12
     assert found.first_since == "2025-10-06"
-    assert f"{found.better} for the better (since the baseline first on 2025-10-06)" in str(found)
+    assert (
+        f"{found.better} for the better (since the baseline first on 2025-10-06)"
+        in found.sentence()
+    )
 
 
 def test_direction_decides_what_is_worse(steady):
