@@ -738,7 +738,7 @@ class WhatIf(Finding):
     def _each(self, rows: pd.DataFrame) -> str:
         if len(rows) == 1:
             return ""
-        each = "; ".join(f"{row['scenario']} {_moved(row)}" for _, row in rows.iterrows())
+        each = "; ".join(f"{row['scenario']}: {_moved(row)}" for _, row in rows.iterrows())
         return (
             f"Complaints a year: {each}. In {self.best_share:.0%} of the draws {self.best} saves"
             " most. "
