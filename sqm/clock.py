@@ -138,11 +138,6 @@ def whole_weeks(times: pd.Series, *, calendar: Calendar) -> pd.DatetimeIndex:
     return weeks[~weeks.isin(pd.DatetimeIndex(cut))]
 
 
-def days_between(start: pd.Series, end: pd.Series) -> pd.Series:
-    """Calendar days between two dates or times, by the local clock."""
-    return (local(end) - local(start)) / pd.Timedelta(days=1)
-
-
 def local(times: pd.Series) -> pd.Series:
     """Times as the clock on the wall shows them, without their zone."""
     return times.dt.tz_localize(None) if times.dt.tz is not None else times

@@ -151,8 +151,7 @@ def _run_one(
     for line in process.stdout:
         event = json.loads(line)
         seconds = event["seconds"]
-        outcome = replace(outcome, seconds=seconds, report=event.get("report", ""))
-        outcome = replace(outcome, reason=event.get("reason", ""))
+        outcome = Outcome(name, event.get("report", ""), event.get("reason", ""), seconds)
         say(name, event.get("phase", ""), event["state"], seconds)
     process.wait()
     errors.join()

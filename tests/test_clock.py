@@ -9,7 +9,6 @@ import pytest
 from sqm.checks import Problem, Refusal
 from sqm.clock import (
     Calendar,
-    days_between,
     hours_between,
     local,
     read_day,
@@ -92,7 +91,6 @@ def test_the_day_on_which_the_clocks_change_has_23_or_25_hours():
     start = madrid("2025-03-30", "2025-10-26", "2025-06-01")
     end = madrid("2025-03-31", "2025-10-27", "2025-06-02")
     assert hours_between(start, end).tolist() == [23, 25, 24]
-    assert days_between(start, end).tolist() == [1, 1, 1]
 
 
 def test_the_hour_that_comes_twice_is_an_hour():

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 
 from sqm import look
 from sqm.checks import Problem, Refusal, first_rows, need_columns, need_rows, need_share
+from sqm.clock import local
 from sqm.finding import Finding, counted
 
 D2 = 2 / np.sqrt(np.pi)  # mean range of two standard normal values
@@ -635,8 +636,7 @@ def _in_baseline(period: pd.Series, until: str | None) -> np.ndarray:
         return np.ones(len(period), dtype=bool)
     if not pd.api.types.is_datetime64_any_dtype(period):
         raise Problem("The periods are no dates.", "give each period's first day as a date.")
-    local = period.dt.tz_localize(None) if period.dt.tz is not None else period
-    return (local < pd.Timestamp(until)).to_numpy()
+    return (local(period) < pd.Timestamp(until)).to_numpy()
 
 
 def _limits(used: pd.DataFrame, base: np.ndarray) -> tuple[float, float, float]:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from sqm import look
 from sqm.checks import Problem, Refusal, need_columns, need_share
-from sqm.clock import DAYS, Calendar, span_words, week_of, whole_weeks
+from sqm.clock import DAYS, Calendar, local, span_words, week_of, whole_weeks
 from sqm.finding import Finding, counted
 
 UNITS = {"_s": 1.0, "_h": 3600.0, "_d": 86_400.0}  # seconds in the unit a column's name ends in
@@ -387,7 +387,7 @@ def _over_time(times: pd.Series, calendar: Calendar) -> list[tuple]:
     if known.empty:
         return []
     column = times.name
-    days = _local_days(known)
+    days = local(known).dt.normalize()
     worked = _worked(days.min(), days.max(), calendar)
     rows = [
         (
@@ -433,10 +433,6 @@ def _weeks(tables: dict, times: dict, calendar: Calendar) -> pd.DataFrame:
             ratio = weekly / weekly.median()
             rows += [(name, f"{week:%Y-%m-%d}", each, each < HALF) for week, each in ratio.items()]
     return pd.DataFrame(rows, columns=["table", "week", "ratio", "thin"])
-
-
-def _local_days(times: pd.Series) -> pd.Series:
-    return (times.dt.tz_localize(None) if times.dt.tz is not None else times).dt.normalize()
 
 
 def _worked(first: pd.Timestamp, last: pd.Timestamp, calendar: Calendar) -> pd.DatetimeIndex:

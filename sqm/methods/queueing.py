@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from sqm import look
 from sqm.checks import Problem, Refusal, first_rows, need_columns, need_share
-from sqm.clock import DAYS, Calendar, span_words, week_of
+from sqm.clock import DAYS, Calendar, local, span_words, week_of
 from sqm.finding import Finding
 from sqm.interval import spell
 
@@ -657,7 +657,7 @@ def _usable(operations, *, calendar: Calendar, until) -> tuple[pd.DataFrame, int
     """Contacts that can have happened, with their date and hour, and how many cannot."""
     needed = ["arrived", "site", "abandoned", "wait_s", "service_s"]
     need_columns(operations, needed, source="operations")
-    log = operations.assign(arrived=_local(operations["arrived"]))
+    log = operations.assign(arrived=local(operations["arrived"]))
     if until is not None:
         log = log[~(log["arrived"] >= pd.Timestamp(until))]
     log = log.assign(date=log["arrived"].dt.normalize(), hour=log["arrived"].dt.hour)
@@ -675,10 +675,6 @@ def _usable(operations, *, calendar: Calendar, until) -> tuple[pd.DataFrame, int
     if "contact" in log:
         good &= ~log["contact"].duplicated() | log["contact"].isna()
     return log[good].reset_index(drop=True), int((~good).sum())
-
-
-def _local(times: pd.Series) -> pd.Series:
-    return times.dt.tz_localize(None) if times.dt.tz is not None else times
 
 
 def _grid(log: pd.DataFrame, calendar: Calendar) -> Grid:
@@ -705,7 +701,7 @@ def _roster(staffing: pd.DataFrame, grid: Grid, first, last) -> Roster:
     """Lay the staffing table out by date, site and hour."""
     need_columns(staffing, ["date", "hour", "site", "agents"], source="staffing")
     _need_sound_staffing(staffing)
-    table = staffing.assign(date=_local(pd.to_datetime(staffing["date"])).dt.normalize())
+    table = staffing.assign(date=local(pd.to_datetime(staffing["date"])).dt.normalize())
     table = table[table["date"].between(first, last) & table["agents"].gt(0)]
     table = table[table["date"].dt.day_of_week.isin(grid.weekdays)]
     table = table[table["site"].isin(grid.sites) & table["hour"].isin(grid.hours)]
@@ -1478,7 +1474,7 @@ def held_out(
 
 def _later(service: Service, operations, staffing, until) -> tuple[pd.DataFrame, Roster]:
     """The log and the roster of the days held out."""
-    arrived = _local(operations["arrived"])
+    arrived = local(operations["arrived"])
     later = operations[arrived >= service.until]
     log, _ = _usable(later, calendar=service.calendar, until=until)
     if log["date"].nunique() < 5:
