@@ -21,8 +21,11 @@ KNOWN: dict[str, dict[str, str]] = {
         "agent": "category",
         "channel": "category",
         "language": "category",
+        "wave": "category",
         "satisfaction": "number",
         "recommend": "number",
+        "effort": "number",
+        "duration_s": "number",
         "weight": "number",
         "text": "text",
     },
@@ -59,7 +62,67 @@ KNOWN: dict[str, dict[str, str]] = {
         "cost": "number",
         "text": "text",
     },
-    "coders": {"complaint": "identifier", "coder_a": "category", "coder_b": "category"},
+    "invited": {  # one row an invitation to the survey
+        "respondent": "identifier",
+        "invited": "time",
+        "answered": "flag",
+        "site": "category",
+        "region": "category",
+        "channel": "category",
+        "language": "category",
+    },
+    "population": {"variable": "category", "level": "category", "count": "number"},
+    "retest": {  # the same people asked again
+        "respondent": "identifier",
+        "occasion": "category",
+        "dimension": "category",
+        "score": "number",
+    },
+    "correlations": {"item": "identifier"},  # a published matrix in place of answers
+    **{  # the provider's side of the gap model, in the points of the survey's scale
+        name: {
+            "judge": "identifier",
+            "site": "category",
+            "dimension": "category",
+            "score": "number",
+        }
+        for name in ("beliefs", "standards", "delivered", "promised")
+    },
+    "kano": {  # 1 like it, 2 expect it, 3 neutral, 4 can live with it, 5 dislike it
+        "respondent": "identifier",
+        "feature": "category",
+        "functional": "number",
+        "dysfunctional": "number",
+    },
+    "comparisons": {  # how many times more the first matters than the second, 1/9 to 9
+        "judge": "identifier",
+        "first": "category",
+        "second": "category",
+        "times": "number",
+    },
+    "coders": {
+        "complaint": "identifier",
+        "coder_a": "category",
+        "coder_b": "category",
+        "coder_c": "category",
+        "coder_d": "category",
+        "standard": "category",
+        "coded": "time",
+    },
+    "verdicts": {  # two people apply a CTQ's definition to the same record
+        "ctq": "category",
+        "record": "identifier",
+        "judge": "category",
+        "defect": "flag",
+    },
+    "audit": {  # what the record says of a defect, and what was found
+        "ctq": "category",
+        "record": "identifier",
+        "recorded": "flag",
+        "found": "flag",
+    },
+    "gauge": {"part": "category", "operator": "category", "value": "number"},
+    "steps": {"step": "category", "units": "number", "defects": "number"},
     "staffing": {
         "date": "date",
         "hour": "number",
@@ -253,7 +316,7 @@ class Table(_Strict):
         Survey items, by dimension, by their names in the source.
     expectations : dict
         Perception item to the item that asks the expectation.
-    reversed : tuple
+    reverse : tuple
         Items worded in reverse; reading leaves them as they were answered.
     """
 
@@ -274,7 +337,7 @@ class Table(_Strict):
     scale: Pair | None = None
     dimensions: dict[str, Columns] = Field(default_factory=dict)
     expectations: dict[str, str] = Field(default_factory=dict)
-    reversed: Columns = ()
+    reverse: Columns = ()
 
     @model_validator(mode="after")
     def _one_place(self) -> Table:
@@ -439,10 +502,10 @@ def _item_problems(table: Table, name: str) -> Iterator[Problem]:
                 f"{name}: `expectations` names {item!r}, which is in no dimension.",
                 nearest(item, table.perceptions()),
             )
-    for item in table.reversed:
+    for item in table.reverse:
         if item not in table.items():
             yield Problem(
-                f"{name}: `reversed` names {item!r}, which is no item.",
+                f"{name}: `reverse` names {item!r}, which is no item.",
                 nearest(item, table.items()),
             )
     for item in table.items():

@@ -134,7 +134,7 @@ class Study:
     @property
     def reverse_worded(self) -> list[str]:
         """The survey items that the study declares as worded in reverse."""
-        return list(self._spec("survey").reversed)
+        return list(self._spec("survey").reverse)
 
     @property
     def points(self) -> tuple[float, float]:

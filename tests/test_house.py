@@ -14,7 +14,8 @@ from sqm import report
 from sqm.parameters import PHASES, notebook, parameters_of
 
 ROOT = Path(__file__).parent.parent
-FOR_METHODS = {"checks", "finding", "look", "boxes", "interval", "clock"}
+FOR_METHODS = {"checks", "finding", "look", "boxes", "interval", "clock", "scales"}
+FOR_METHODS |= {"factors", "measurement_model", "polychoric", "resampling"}
 FLOORS = [
     FOR_METHODS | {"roles", "files", "sources", "shelf"},  # ground
     {"methods"},

@@ -91,7 +91,7 @@ def test_what_a_role_cannot_be_is_said_before_reading(roles, words):
         ("dimensions: {care: [p1, p1]}", "'care' names 'p1' twice"),
         ("dimensions: {care: []}", "'care' has no items"),
         ("expectations: {p9: e1}", "`expectations` names 'p9'"),
-        ("reversed: [p3]", "`reversed` names 'p3', which is no item"),
+        ("reverse: [p3]", "`reverse` names 'p3', which is no item"),
         ("key: respondant", "no role 'respondant'"),
         ("roles: {p1: {column: x, type: number}}", "'p1' is an item and also a role"),
     ],

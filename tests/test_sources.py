@@ -225,7 +225,7 @@ SURVEY = """
 scale: [1, 7]
 dimensions: {care: [p1, p2]}
 expectations: {p1: e1}
-reversed: [p2]
+reverse: [p2]
 roles: {respondent: id, satisfaction: {column: s, scale: [1, 5]}}
 """
 

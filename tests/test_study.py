@@ -35,7 +35,7 @@ SURVEY = """\
     scale: [1, 7]
     dimensions: {care: [p1, p2], speed: [p3]}
     expectations: {p1: e1}
-    reversed: [p2]
+    reverse: [p2]
     roles: {respondent: id, recommend: {column: nps, scale: [0, 10]}}
 """
 
