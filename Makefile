@@ -7,13 +7,16 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 VENV = .venv/bin
 STUDY ?= contact-centre
 
-.PHONY: study test install lab check notebooks lock clean
+.PHONY: coverage study test install lab check notebooks lock clean
 
 study: install  ## carry out a study and end with the path of its report
 	@$(VENV)/sqm run $(STUDY)
 
 test: install  ## every test: the rooms, the house, the batch, the notebooks
 	$(VENV)/python -m pytest
+
+coverage: install  ## simulate how often each interval holds the truth (about 15 minutes; ROOM=gaps for one)
+	$(VENV)/python -m tests.intervals $(ROOM)
 
 install: .venv/installed  ## the set-up alone
 

@@ -1,0 +1,1 @@
+"""Do the intervals hold the truth as often as they say?"""
