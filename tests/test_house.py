@@ -15,7 +15,7 @@ from sqm.parameters import PHASES, notebook, parameters_of
 
 ROOT = Path(__file__).parent.parent
 FOR_METHODS = {"checks", "finding", "look", "boxes", "interval", "clock", "scales"}
-FOR_METHODS |= {"factors", "measurement_model", "polychoric", "resampling"}
+FOR_METHODS |= {"factors", "measurement_model", "polychoric", "importance", "predicate"}
 FLOORS = [
     FOR_METHODS | {"roles", "files", "sources", "shelf"},  # ground
     {"methods"},
