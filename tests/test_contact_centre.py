@@ -24,6 +24,14 @@ def made():
 
 
 @pytest.fixture(scope="module")
+def panels(made):
+    spec = importlib.util.spec_from_file_location("make_panels", FOLDER / "make_panels.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)  # finds make_data as loaded above
+    return module
+
+
+@pytest.fixture(scope="module")
 def truth():
     return yaml.safe_load((FOLDER / "truth.yml").read_text(encoding="utf-8"))
 
@@ -65,8 +73,9 @@ def value(truth, name):
     return truth["effects"][name]["value"]
 
 
-def test_the_files_are_those_that_the_generator_makes(made, tmp_path):
+def test_the_files_are_those_that_the_generator_makes(made, panels, tmp_path):
     made.main(["--out", str(tmp_path)])
+    panels.main(["--out", str(tmp_path)])
     for path in tmp_path.iterdir():
         # the tables and not the bytes: another zlib may pack the same table otherwise
         pd.testing.assert_frame_equal(pd.read_csv(path), pd.read_csv(FOLDER / path.name))

@@ -165,6 +165,8 @@ SATISFACTION_WEIGHTS = np.array([0.07, 0.35, 0.30, 0.18, 0.15])  # on the five d
 RECOMMEND = (-0.40, 1.55, 1.00)  # intercept, slope on satisfaction, noise
 RESPONSE = (-0.30, 0.30, 4.7)  # logit of answering: intercept, slope on satisfaction, centre
 ANSWERED_AFTER_H = (4.0, 36.0)  # at least, and the mean of the exponential time on top
+EFFORT = (6.0, -0.05, -1.3, 1.1)  # ease: intercept, per minute of wait, if unresolved, noise
+ANSWERING_S, ANSWERING_SIGMA = (430.0, 110.0), 0.35  # median of readers and of others; log-normal
 BLANK, CARELESS = 0.02, 0.03  # of answers, of respondents
 NOT_APPLICABLE, NOT_APPLICABLE_ITEM = 99, "p04"
 
@@ -818,22 +820,49 @@ def dimension_means(items: np.ndarray) -> np.ndarray:
     return np.column_stack([items[:, np.equal(DIMENSION_OF, k)].mean(axis=1) for k in range(5)])
 
 
-def make_survey(contacts: pd.DataFrame, seed: int, planted: dict) -> pd.DataFrame:
-    rng = stream(seed, "survey")
+def invite(rng: np.random.Generator, contacts: pd.DataFrame):
+    """Who is invited, what each would answer, when, and the rows of those who do."""
     invited = contacts[contacts["served"]].sample(INVITED, random_state=rng)
     answers = draw_answers(rng, invited["wait_s"].to_numpy(), invited["resolved"].to_numpy())
     hours = ANSWERED_AFTER_H[0] + rng.exponential(ANSWERED_AFTER_H[1], len(invited))
     answered = invited["arrived_at"] + pd.to_timedelta(hours * HOUR // 1, unit="s")
     answered = _by_daylight(answered)
     in_time = (answered <= END_OF_DATA).to_numpy()
-    sent = np.flatnonzero(answers.responds & in_time)[:RESPONDENTS]
+    return invited, answers, answered, np.flatnonzero(answers.responds & in_time)[:RESPONDENTS]
+
+
+def make_survey(contacts: pd.DataFrame, seed: int, planted: dict) -> pd.DataFrame:
+    rng = stream(seed, "survey")
+    invited, answers, answered, sent = invite(rng, contacts)
     survey = invited.filter(["contact_id", "site", "channel", "language"]).iloc[sent]
     survey.insert(0, "answered_at", answered.iloc[sent])
+    effort = _effort(stream(seed, "effort"), invited.iloc[sent])
     survey = survey.reset_index(drop=True).join(_as_written(rng, answers, sent))
+    survey["effort"] = effort
     survey = survey.sort_values("answered_at", kind="stable", ignore_index=True)
     survey.insert(0, "respondent_id", [f"Q{i:04d}" for i in range(1, len(survey) + 1)])
     survey["answered_at"] = _clock(survey["answered_at"])
-    return _with_survey_oddities(rng, survey, planted)
+    survey = _with_survey_oddities(rng, survey, planted)
+    return _timed(stream(seed, "duration"), survey, planted["careless_respondents"])
+
+
+def _effort(rng: np.random.Generator, contacts: pd.DataFrame) -> np.ndarray:
+    """How easy the service made it, 1 (hard) to 7 (easy)."""
+    felt = np.minimum(contacts["wait_s"].to_numpy() / MINUTE, LONGEST_FELT_MIN)
+    easy, per_minute, unresolved, noise = EFFORT
+    easy = easy + per_minute * felt + unresolved * ~contacts["resolved"].to_numpy(bool)
+    return _on_scale(easy + noise * rng.normal(size=len(felt)), 1, 7)
+
+
+def _timed(rng: np.random.Generator, survey: pd.DataFrame, careless: list) -> pd.DataFrame:
+    """Seconds from the first page to the last; those who do not read are quick."""
+    quick = survey["respondent_id"].isin(careless)
+    median = np.where(quick, ANSWERING_S[1], ANSWERING_S[0])
+    seconds = median * np.exp(ANSWERING_SIGMA * rng.normal(size=len(survey)))
+    survey["duration_s"] = np.rint(seconds).astype(int)
+    # a questionnaire that stands twice is the same one
+    survey["duration_s"] = survey.groupby("respondent_id")["duration_s"].transform("first")
+    return survey
 
 
 def _as_written(rng: np.random.Generator, answers: Answers, sent: np.ndarray) -> pd.DataFrame:
@@ -881,7 +910,6 @@ def make_tables(seed: int = SEED) -> tuple[dict[str, pd.DataFrame], dict[str, li
     contacts, staffing = make_contacts(seed)
     complaints = make_complaints(contacts, seed, planted)
     survey = make_survey(contacts, seed, planted)
-    coders = make_coders(complaints, seed)
     planted["linked"] = {*complaints["contact_id"].dropna(), *survey["contact_id"]}
     operations = make_operations(contacts, planted, stream(seed, "operations"))
     del planted["linked"]
@@ -890,7 +918,6 @@ def make_tables(seed: int = SEED) -> tuple[dict[str, pd.DataFrame], dict[str, li
         "operations.csv.gz": operations,
         "survey.csv.gz": survey,
         "complaints.csv.gz": complaints.assign(**clock)[COMPLAINT_COLUMNS],
-        "coders.csv": coders,
         "staffing.csv.gz": staffing,
         "true_categories.csv.gz": complaints[["complaint_id", "true_category"]],
     }

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import make_data as made
+import make_panels as panels
 import numpy as np
 import pandas as pd
 import yaml
@@ -451,6 +452,40 @@ def complaint_effects() -> dict:
     }
 
 
+def panel_effects() -> dict:
+    """What was put into the smaller tables; parameters all."""
+    effects = {}
+    gaps = (panels.BELIEF_GAP, panels.STANDARD_GAP, panels.DELIVERY_GAP, panels.PROMISE_GAP)
+    named = ("belief less expectation", "standard less belief", "delivered less standard",
+             "delivered less promised")  # fmt: skip
+    for number, (what, sizes) in enumerate(zip(named, gaps, strict=True), start=1):
+        for dimension, size in zip(panels.DIMENSIONS, sizes, strict=True):
+            effects[f"gap_model.gap_{number}.{dimension}"] = parameter(
+                f"mean {what}, {dimension}, all served customers", float(size), "scale points"
+            )
+    for need, weight in zip(panels.NEEDS, panels.NEED_WEIGHTS, strict=True):
+        effects[f"pairwise.{need}"] = parameter(f"weight of the need {need!r}", float(weight), "1")
+    for feature, chances in panels.KANO.items():
+        of = dict(zip(panels.KANO_CELLS, chances, strict=True))
+        heard = sum(of[category] for category in "MOAI")
+        better, worse = (of["A"] + of["O"]) / heard, -(of["O"] + of["M"]) / heard
+        effects[f"kano.better.{feature}"] = parameter(
+            "satisfaction coefficient (A + O) / (A + O + M + I)", better, "1")  # fmt: skip
+        effects[f"kano.worse.{feature}"] = parameter(
+            "dissatisfaction coefficient -(O + M) / (A + O + M + I)", worse, "1")  # fmt: skip
+    effects["retest.correlation"] = parameter(
+        "correlation of a person's two scores", panels.RETEST_RELIABILITY, "correlation"
+    )
+    kept = np.prod([1 - chance for chance in panels.STEPS.values()])
+    effects["steps.rolled_throughput_yield"] = parameter(
+        "chance that a complaint passes every step right the first time", float(kept), "proportion"
+    )
+    for name, spread in (("repeat", panels.REPEAT_SD_S), ("part", panels.PART_SD_S)):
+        effects[f"gauge.{name}_sd_s"] = parameter(
+            f"standard deviation, {name}", float(spread), "seconds")  # fmt: skip
+    return effects
+
+
 # --- The file -------------------------------------------------------------------------------------
 
 
@@ -466,6 +501,7 @@ def make_truth(seed: int, planted: dict) -> dict:
     effects |= marginal(before, "weeks_1_to_39") | marginal(year, "year")
     effects |= period_effects(before, after)
     effects |= survey_effects(made.stream(SEED, "survey")) | complaint_effects()
+    effects |= panel_effects()
     return {
         "about": "What was put into the data of this folder. Proportions are 0 to 1. See README.md",
         "seed": seed,
