@@ -11,8 +11,9 @@ from test_ctq import a_ctq
 
 from sqm.checks import Problem
 from sqm.clock import Calendar
-from sqm.methods.baseline import baseline, defects, weekly
+from sqm.methods.baseline import baseline, weekly
 from sqm.methods.ctq import ctq_tree
+from sqm.predicate import defects
 
 SIGMA = json.loads((Path(__file__).parent / "reference/dpmo_sigma_table.json").read_text())
 

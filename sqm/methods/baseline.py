@@ -12,10 +12,10 @@ from matplotlib.axes import Axes
 from scipy import stats
 
 from sqm import clock, interval, look
-from sqm.checks import Problem, need_columns, need_one_of, need_share
+from sqm.checks import Problem, need_columns, need_share
 from sqm.finding import Finding
+from sqm.predicate import judged
 
-DIRECTIONS = ("at most", "at least")
 NEEDED = ("ctq", "table", "measure", "direction", "limit", "unit", "target")
 CLUSTERS: Mapping[str, Sequence[str]] = MappingProxyType({"operations": ("agent", "day")})
 FEWEST_WEEKS = 10  # below it weeks are too few to show how they differ, and days stand in
@@ -129,50 +129,6 @@ class Baseline(Finding):
         ax.set_xlim(left=0)
         what = "share of defects, % (grey bar: tolerated)"
         return look.label(ax, title="How often does the service fail?", x=what)
-
-
-def defects(records: pd.DataFrame, *, measure: str, direction: str, limit: float) -> pd.Series:
-    """Mark the records that break a limit.
-
-    Parameters
-    ----------
-    records : DataFrame
-    measure : str
-        Column of numbers or flags (a flag counts as 0 or 1).  Where a column
-        ``<measure>_open`` is true, the measure is a duration still running.
-    direction : {"at most", "at least"}
-        On which side of the limit a record is good; the limit itself is good.
-    limit : float
-        In the unit of the measure.
-
-    Returns
-    -------
-    Series of boolean, shape (rows,)
-        Missing where the measure is, and where a duration still running has not
-        settled it: it only grows, so beyond an "at most" limit it has failed
-        for good, and beyond an "at least" limit it has passed for good.
-
-    Raises
-    ------
-    Problem
-        If there is no such column or direction, or the column is no number.
-
-    Examples
-    --------
-    >>> cases = pd.DataFrame({"days": [3.0, 9.0, 9.0, 3.0, None],
-    ...                       "days_open": [False, False, True, True, False]})
-    >>> defects(cases, measure="days", direction="at most", limit=5).tolist()
-    [False, True, True, <NA>, <NA>]
-    """
-    need_columns(records, [measure], source="the table of records")
-    need_one_of(direction, DIRECTIONS, name="A CTQ: 'direction'")
-    values = _numbers(records[measure], measure)
-    broken = values > limit if direction == "at most" else values < limit
-    settled = values.notna()
-    if f"{measure}_open" in records.columns:
-        running = records[f"{measure}_open"].astype("boolean").fillna(False).astype(bool)
-        settled &= ~running | (broken if direction == "at most" else ~broken)
-    return broken.astype("boolean").where(settled)
 
 
 def baseline(
@@ -322,16 +278,6 @@ def weekly(
     return pd.concat(found, ignore_index=True)[columns] if found else pd.DataFrame(columns=columns)
 
 
-def _numbers(column: pd.Series, measure: str) -> pd.Series:
-    try:
-        return column.astype("Float64").astype(float)
-    except (TypeError, ValueError):
-        raise Problem(
-            f"The measure {measure!r} holds {column.dropna().iloc[0]!r}, no number.",
-            "name a column of numbers or flags, or give it that type in the study's parameters.",
-        ) from None
-
-
 def _date(until: str) -> pd.Timestamp | None:
     if not until:
         return None
@@ -382,20 +328,8 @@ def _cannot(ctq: dict, records: pd.DataFrame | None, time: str, end: pd.Timestam
 
 def _judged(ctq: dict, records: pd.DataFrame, time: str) -> tuple[pd.Series, str]:
     """Defects, without the records of which only the quick are known yet."""
-    broken = defects(
-        records, measure=ctq["measure"], direction=ctq["direction"], limit=ctq["limit"]
-    )
-    running = f"{ctq['measure']}_open"
-    if running not in records.columns or time not in records.columns:
-        return broken, ""
-    waiting = broken.isna() & records[running].astype("boolean").fillna(False)
-    first = records.loc[waiting, time].min()
-    if pd.isna(first):
-        return broken, ""
-    young = records[time] >= first
-    return broken.mask(young), (
-        f"{int(young.sum()):,} records from {first:%Y-%m-%d} on are too young to judge"
-    )
+    what = {key: ctq[key] for key in ("measure", "direction", "limit")}
+    return judged(records, time=time, **what)
 
 
 def _clusters(records: pd.DataFrame, time: str, columns: Sequence[str]) -> pd.DataFrame | None:

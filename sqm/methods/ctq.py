@@ -14,8 +14,8 @@ from matplotlib.transforms import Bbox
 from sqm import boxes, look
 from sqm.checks import Problem, Refusal, nearest, need_columns, need_one_of
 from sqm.finding import Finding, counted
+from sqm.predicate import DIRECTIONS
 
-DIRECTIONS = ("at most", "at least")
 TEXTS = ("name", "need", "driver", "definition", "table", "measure", "direction")
 REQUIRED = (*TEXTS, "limit", "unit", "target")
 OPTIONAL = MappingProxyType({"opportunities": 1, "owner": "", "reaction": ""})
