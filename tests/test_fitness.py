@@ -208,3 +208,13 @@ def test_pictures():
     bars = still.plot(plt.figure().subplots())
     assert [text.get_text() for text in bars.get_yticklabels()] == ["operations, site"]
     plt.close("all")
+
+
+def test_what_is_blank_where_a_flag_says_no_is_missing_by_design():
+    """Who did not answer has no respondent's number: no reason to doubt the table."""
+    table = pd.DataFrame(
+        {"answered": [True, False] * 50, "respondent": ["R1", None, "R2", None] * 25}
+    )
+    found = data_fitness({"invited": table}, notes=NO_NOTES, times={}, keys={}, calendar=CALENDAR)
+    assert found.table.query("column == 'respondent'")["check"].tolist() == ["missing by design"]
+    assert "blank wherever answered is no" in " ".join(found.table["detail"])

@@ -30,6 +30,7 @@ CHECKS = (
     "missing",
     *QUIET,
 )
+ANSWERS = (("yes", True), ("no", False))  # of a flag, either of which may explain a blank
 COLUMNS = ["table", "column", "check", "rows", "share", "threat", "detail"]
 
 
@@ -281,10 +282,11 @@ def _missing(table: pd.DataFrame) -> list[tuple]:
         blank = table[column].isna()
         if not blank.any():
             continue
-        flag = next((f for f in flags if _explains(table[f].astype(bool), blank)), None)
-        if flag is not None:
-            meant = table[flag].astype(bool)
-            detail = f"blank wherever {flag} is yes ({meant.sum():,})"
+        asked = [(f, word, table[f].astype(bool) == set_) for f in flags for word, set_ in ANSWERS]
+        reason = next((each for each in asked if _explains(each[2], blank)), None)
+        if reason is not None:
+            flag, word, meant = reason
+            detail = f"blank wherever {flag} is {word} ({meant.sum():,})"
             rows.append((column, "missing by design", meant.sum(), None, False, detail))
             blank = blank & ~meant
         if blank.any():
@@ -296,9 +298,8 @@ def _missing(table: pd.DataFrame) -> list[tuple]:
 
 def _explains(flag: pd.Series, blank: pd.Series) -> bool:
     """Whether every row with the flag set is blank, and most of the blanks are such rows."""
-    return bool(
-        flag.any() and not flag.all() and blank[flag].all() and flag.sum() > (~flag & blank).sum()
-    )
+    both = flag.any() and not flag.all() and not blank.all()
+    return bool(both and blank[flag].all() and flag.sum() > (~flag & blank).sum())
 
 
 def _impossible(table: pd.DataFrame, calendar: Calendar, span_s: float) -> list[tuple]:
