@@ -189,7 +189,8 @@ def render(folder: Path, *, head: Head) -> str:
         phases=phases,
         answers=_answers(phases),
         watched=[item for phase in phases for item in phase.items if item.alarms is not None],
-        unexamined=[(p, each) for p in phases for each in p.record.get("not_examined", ())],
+        unexamined=sum(len(phase.record.get("not_examined", ())) for phase in phases),
+        reasons=[(phase, *each) for phase in phases for each in _reasons(phase)],
         tables=_tables_read(phases),
         set_aside=_set_aside(phases),
         versions=_versions(phases),
@@ -324,6 +325,14 @@ def _set_aside(phases: Iterable[Phase]) -> list[dict[str, Any]]:
                 if phase.title not in row["phases"]:
                     row["phases"].append(phase.title)
     return list(notes.values())
+
+
+def _reasons(phase) -> list[tuple[str, str, list[str]]]:
+    """Why questions of a phase were not answered, what it would take, and which they are."""
+    asked: dict[tuple[str, str], list[str]] = {}
+    for each in phase.record.get("not_examined", ()):
+        asked.setdefault((each["reason"], each["mend"]), []).append(each["question"])
+    return [(*why, questions) for why, questions in asked.items()]
 
 
 def _versions(phases: Iterable[Phase]) -> list[tuple[str, str, list[str]]]:

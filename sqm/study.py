@@ -119,7 +119,17 @@ class Study:
     @property
     def dimensions(self) -> dict[str, list[str]]:
         """The survey's dimensions, each with its perception items."""
-        return {name: list(items) for name, items in self._spec("survey").dimensions.items()}
+        return self.dimensions_of("survey")
+
+    def dimensions_of(self, table: str) -> dict[str, list[str]]:
+        """The dimensions of a table of items or of their correlations."""
+        return {name: list(items) for name, items in self._spec(table).dimensions.items()}
+
+    @property
+    def scales(self) -> dict[str, tuple[float, float]]:
+        """Lowest and highest answer of each of the survey's roles that has a scale."""
+        roles_of = self._spec("survey").roles
+        return {name: role.scale for name, role in roles_of.items() if role.scale is not None}
 
     @property
     def perceptions(self) -> list[str]:
@@ -167,7 +177,12 @@ class Study:
             return f"the study sets no {whole!r}" if empty else ""
         if whole in roles.KNOWN:
             return f"the study has no table {whole!r}"
-        return f"it rests on an answer that could not be given ({self._unmade.get(whole, whole)})"
+        cause = self.cause(whole)
+        return cause["reason"] if cause else f"it rests on {whole!r}, which was not made"
+
+    def cause(self, name: str) -> dict[str, str] | None:
+        """The note of the unanswered question whose cell would have made ``name``, if any."""
+        return self._not_examined.get(self._unmade.get(name, ""))
 
     def _spec(self, name: str) -> roles.Table:
         if name not in self._file.tables:
@@ -360,7 +375,8 @@ def _mend(need: str, here: Study) -> str:
         return f"name the {what if there else 'table'} under data.{whole} in the study's file."
     if whole in parameters_of(here.phase, root=here.root):
         return f"set {whole} under {here.phase} in the study's file."
-    return "see why the earlier question was not answered."
+    cause = here.cause(whole)
+    return cause["mend"] if cause else "see why the earlier cell was passed over."
 
 
 def _read_record(name: str, reading: sources.Reading) -> dict[str, Any]:

@@ -232,6 +232,21 @@ def test_what_was_not_examined_is_counted_and_listed(page):
     assert "This phase was not carried out." in page.by_id("improve")["text"]
 
 
+def test_questions_with_one_cause_stand_together(folder):
+    path = folder / "measure" / "phase.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    why = {"reason": "the study has no table 'survey'", "mend": "name the table."}
+    record["not_examined"] = [
+        {"question": each, **why} for each in ("Who answered?", "Is it alpha?")
+    ]
+    path.write_text(json.dumps(record), encoding="utf-8")
+    page = Page(render(folder, head=HEAD))
+    listed = " ".join(page.by_id("not-examined")["text"].split())
+    assert listed.count("the study has no table 'survey'") == 1
+    assert "Who answered?" in listed and "Is it alpha?" in listed
+    assert "2 questions that the data could not bear" in page.by_id("answers")["text"]
+
+
 def test_a_phase_that_broke_off_is_not_reported_as_done(folder):
     keep(folder, "control", "charts", estimates("a"))
     (folder / "control" / "phase.json").unlink()

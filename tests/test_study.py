@@ -213,7 +213,7 @@ def test_what_is_there_is_not_lacking(surveyed, need):
         ("complaints.cost", "the table 'complaints' of this study has no 'cost'"),
         ("complaints.dimensions", "the table 'complaints' of this study has no 'dimensions'"),
         ("define.ctq_tree", "define has kept no 'ctq_tree'; carry out that phase first"),
-        ("drivers", "it rests on an answer that could not be given (drivers)"),
+        ("drivers", "it rests on 'drivers', which was not made"),
     ],
 )
 def test_what_is_lacking_is_named(surveyed, need, reason):
@@ -419,7 +419,7 @@ def test_without_its_table_a_cell_is_passed_over_and_told(run, shell):
         ("complaints.cost", "name the column under data.complaints in the study's file."),
         ("names", "set names under measure in the study's file."),
         ("define.tree", "run the phase define of this study, and see what it could not examine."),
-        ("unmade", "see why the earlier question was not answered."),
+        ("unmade", "see why the earlier cell was passed over."),
     ],
 )
 def test_each_need_says_how_it_is_met(run, need, mend):
@@ -443,7 +443,8 @@ def test_a_refusal_is_told_and_later_cells_that_rest_on_it_are_passed_over(run, 
     assert done.success
     assert shown.stdout == ""
     done, shown = run("%%needs chart: What next?\nchart + 1")
-    assert "it rests on an answer that could not be given (Is it steady?)" in shown.stdout
+    # the cause itself is told, and not that something else is missing
+    assert "Why: Three rows where a chart needs ten.\n  To mend: collect more." in shown.stdout
     shell.user_ns["here"].close()
     missed = record(shell.user_ns["here"].shelf)["not_examined"]
     assert [each["question"] for each in missed] == ["Is it steady?", "What next?"]
