@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import combinations
+from math import comb
+
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -99,6 +103,190 @@ def rest_correlations(values: np.ndarray) -> np.ndarray:
     """Correlation of each column with the sum of the others."""
     total = values.sum(axis=1)
     return np.array([correlation(column, total - column) for column in values.T])
+
+
+# --- Coefficients of a covariance matrix ----------------------------------------------------------
+
+
+def ten_berge(covariances: np.ndarray, *, step: int = 0) -> float:
+    """Lower bounds mu_0 (alpha), mu_1 (Guttman's lambda 2), mu_2, ... of a sum's reliability.
+
+    Notes
+    -----
+    With p_h the sum of the 2^h-th powers of the covariances of different items, k items and the
+    variance V of the total: mu_r = (p_0 + (p_1 + ... (p_r k / (k - 1))^.5 ...)^.5) / V.  Ten Berge,
+    J. M. F., Zegers, F. E. (1978). Psychometrika 43, 575-579. doi:10.1007/BF02293815
+
+    Examples
+    --------
+    Three items of variance 1 that correlate 0.5: alpha is 1.5 * 3 / 6; all bounds agree.
+
+    >>> [round(ten_berge(np.full((3, 3), 0.5) + np.eye(3) / 2, step=r), 4) for r in (0, 1, 2)]
+    [0.75, 0.75, 0.75]
+    """
+    k = len(covariances)
+    between = covariances[~np.eye(k, dtype=bool)]
+    sums = [(between ** (2**h)).sum() for h in range(step + 1)]
+    inner = sums.pop() * k / (k - 1)
+    while sums:
+        inner = sums.pop() + np.sqrt(inner)
+    return float(inner / covariances.sum())
+
+
+def lambda_6(covariances: np.ndarray) -> float:
+    """Guttman's lambda 6: 1 - (what no other item predicts) / variance of the total."""
+    return float(1 - (1 / np.diag(np.linalg.inv(covariances))).sum() / covariances.sum())
+
+
+def halvings(k: int, *, most: int, rng: np.random.Generator) -> np.ndarray:
+    """Ways to split k items into halves as equal as can be, as rows of 1 and -1.
+
+    All of them where they are at most ``most``, otherwise that many drawn by chance.
+
+    Examples
+    --------
+    >>> halvings(4, most=10, rng=np.random.default_rng(1)).tolist()
+    [[1.0, 1.0, -1.0, -1.0], [1.0, -1.0, 1.0, -1.0], [1.0, -1.0, -1.0, 1.0]]
+    """
+    if halvings_of(k) > most:
+        half = np.where(np.arange(k) < k // 2, 1.0, -1.0)
+        return rng.permuted(np.tile(half, (most, 1)), axis=1)
+    chosen = [c for c in combinations(range(k), k // 2) if k % 2 or c[0] == 0]
+    signs = -np.ones((len(chosen), k))
+    signs[np.arange(len(chosen))[:, None], chosen] = 1
+    return signs
+
+
+def halvings_of(k: int) -> int:
+    """How many ways there are to split k items into halves as equal as can be."""
+    return comb(k, k // 2) // (1 if k % 2 else 2)
+
+
+def split_half(covariances: np.ndarray, halves: np.ndarray) -> np.ndarray:
+    """Reliability of the total from the correlation of each pair of halves.
+
+    Notes
+    -----
+    Spearman-Brown where the halves are equal; for shares p and q of the items Horst's formula
+    r (sqrt(r^2 + 4 p q (1 - r^2)) - r) / (2 p q (1 - r^2)), of which it is the case p = q.  Horst,
+    P. (1951). Educational and Psychological Measurement 11, 368-371.
+
+    Examples
+    --------
+    Items that all correlate 0.5: any split of three gives 3 * 0.5 / (1 + 2 * 0.5).
+
+    >>> halves = halvings(3, most=10, rng=np.random.default_rng(1))
+    >>> split_half(np.full((3, 3), 0.5) + np.eye(3) / 2, halves).round(4).tolist()
+    [0.75, 0.75, 0.75]
+    """
+    total = covariances.sum()
+    apart = ((halves @ covariances) * halves).sum(axis=1)
+    uneven = halves @ covariances.sum(axis=1)
+    both = (total + apart) / 2
+    r = (total - apart) / 4 / np.sqrt((both + uneven) * (both - uneven) / 4)
+    pq = (1 - halves.mean(axis=1) ** 2) / 4
+    free = 2 * pq * (1 - r**2)
+    return r * (np.sqrt(r**2 + 2 * free) - r) / free
+
+
+def lambda_4(covariances: np.ndarray, halves: np.ndarray) -> float:
+    """Guttman's lambda 4: 2 (1 - (V_a + V_b) / V) of the best of these splits."""
+    apart = ((halves @ covariances) * halves).sum(axis=1)
+    return float(1 - apart.min() / covariances.sum())
+
+
+# --- Intervals without a bootstrap ----------------------------------------------------------------
+
+
+def slopes(statistic: Callable[[np.ndarray], float], matrix: np.ndarray) -> np.ndarray:
+    """Derivatives of a number by the entries of a symmetric matrix, by central differences.
+
+    Returns
+    -------
+    ndarray, shape (k, k)
+        Symmetric; an entry off the diagonal holds half the derivative, as it stands twice.
+
+    Examples
+    --------
+    The sum of all entries rises by each of them.
+
+    >>> slopes(np.sum, np.array([[4.0, 1.0], [1.0, 9.0]])).round(6).tolist()
+    [[1.0, 1.0], [1.0, 1.0]]
+    """
+    scale, k = np.sqrt(np.diag(matrix)), len(matrix)
+    found = np.zeros((k, k))
+    for i in range(k):
+        for j in range(i, k):
+            step = np.zeros_like(matrix)
+            step[i, j] = step[j, i] = 1e-4 * scale[i] * scale[j]
+            rise = statistic(matrix + step) - statistic(matrix - step)
+            found[i, j] = found[j, i] = rise / (2 * step[i, j] * (1 if i == j else 2))
+    return found
+
+
+def by_covariances(values: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    """How much each respondent moves a number of the covariances with these slopes."""
+    off = values - values.mean(axis=0)
+    moved = ((off @ slope) * off).sum(axis=1)
+    return moved - moved.mean()
+
+
+def standard_error(influences: np.ndarray) -> float:
+    """Standard error of a number from what each respondent contributes to it."""
+    n = len(influences)
+    return float(np.sqrt((influences**2).sum() / (n * (n - 1))))
+
+
+def jackknife(
+    statistic: Callable[[np.ndarray], np.ndarray],
+    values: np.ndarray,
+    *,
+    groups: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Standard errors of numbers by leaving out one random group of respondents at a time.
+
+    Notes
+    -----
+    sqrt((G - 1) / G * sum (x_g - mean x)^2) over G groups.  Shao, J., Tu, D. (1995). The Jackknife
+    and Bootstrap. Springer. Section 2.3.
+
+    Examples
+    --------
+    Of a mean, with groups of one, it is s / sqrt(n): here sqrt(5 / 3 / 4).
+
+    >>> rng = np.random.default_rng(1)
+    >>> x = np.array([1.0, 2.0, 3.0, 4.0])
+    >>> round(float(jackknife(np.mean, x, groups=4, rng=rng)), 4)
+    0.6455
+    """
+    group = rng.permutation(np.arange(len(values)) % groups)
+    without = np.array([statistic(values[group != g]) for g in range(groups)])
+    return np.sqrt((groups - 1) * without.var(axis=0))
+
+
+def below_one(estimate: float, error: float, n: int, confidence: float) -> tuple[float, float]:
+    """Interval of a coefficient that cannot exceed 1, from its standard error.
+
+    Notes
+    -----
+    Symmetric in log(1 - estimate), with Student's quantile of n - 1.  Bonett, D. G. (2002).
+    Journal of Educational and Behavioral Statistics 27, 335-340. doi:10.3102/10769986027004335
+
+    Examples
+    --------
+    1 - 0.8 = 0.2 is divided and multiplied by exp(1.96 * 0.05 / 0.2).
+
+    >>> [round(x, 3) for x in below_one(0.8, 0.05, 100_000, 0.95)]
+    [0.674, 0.877]
+    """
+    if not estimate < 1:
+        return np.nan, np.nan
+    factor = np.exp(stats.t.ppf((1 + confidence) / 2, n - 1) * error / (1 - estimate))
+    return float(1 - (1 - estimate) * factor), float(1 - (1 - estimate) / factor)
+
+
+# --- What scales must hold ------------------------------------------------------------------------
 
 
 def need_scales(answers: pd.DataFrame, dimensions: dict, confidence: float) -> None:

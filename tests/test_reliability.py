@@ -9,8 +9,15 @@ import pingouin
 import pytest
 from matplotlib import pyplot as plt
 
+from sqm import factors, scales
 from sqm.checks import Problem
-from sqm.methods.reliability import cronbach_alpha, item_table
+from sqm.measurement_model import composite, one_factor
+from sqm.methods.reliability import (
+    cronbach_alpha,
+    grouped_omegas,
+    item_table,
+    reliability_card,
+)
 
 REFERENCE = Path(__file__).parent / "reference"
 PERQ = [f"PERQ{i}" for i in range(1, 8)]
@@ -167,6 +174,233 @@ def test_pictures(answers):
         assert len(ax.get_yticklabels()) == len(each.table)
         assert each.sentence().endswith(".")
     plt.close("all")
+
+
+# --- The card -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def bfi():
+    case = _case("reliability_bfi")
+    given = {
+        item: [np.nan if c == "." else int(c) for c in text] for item, text in case["input"].items()
+    }
+    return pd.DataFrame(given), case["expected"]
+
+
+def card(answers, dimensions=None, *, points=(1, 10), **settings):
+    dimensions = dimensions or {"scale": list(answers)}
+    rng = np.random.default_rng(1)
+    return reliability_card(answers, dimensions=dimensions, points=points, rng=rng, **settings)
+
+
+def values_of(found, column="estimate"):
+    return found.table.set_index("coefficient")[column]
+
+
+def test_published_card(ecsi):
+    data, expected = ecsi
+    printed = _case("guttman_omega_ecsi")["expected"]
+    found = card(data[PERQ])
+    estimates = values_of(found)
+    omega = printed["omega"]
+    assert estimates["omega (one factor)"] == pytest.approx(omega["cfa_omega_unidim"], abs=1e-4)
+    assert estimates["alpha"] == pytest.approx(expected["raw_alpha"], abs=1e-9)
+    assert estimates["omega total (3 groups)"] == pytest.approx(
+        omega["psych_omega_total_3f"], abs=0.005
+    )
+    assert estimates["omega hierarchical (3 groups)"] == pytest.approx(
+        omega["psych_omega_h_3f"], abs=0.005
+    )
+    assert "35 splits, all there are" in values_of(found, "note")["split-half (mean of splits)"]
+    assert "omega 0.87 (95% interval 0.84 to 0.90)" in found.sentence().splitlines()[0]
+
+
+def test_published_bounds_of_the_correlations(ecsi):
+    data, _ = ecsi
+    expected = _case("guttman_omega_ecsi")["expected"]["guttman"]
+    r = data[PERQ].corr().to_numpy()
+    halves = scales.halvings(7, most=100, rng=np.random.default_rng(1))
+    assert len(halves) == 35
+    assert scales.lambda_4(r, halves) == pytest.approx(expected["lambda4_max"], abs=1e-6)
+    assert scales.lambda_6(r) == pytest.approx(expected["lambda6"], abs=1e-6)
+    found = [scales.ten_berge(r, step=step) for step in range(4)]
+    assert found == pytest.approx(expected["tenberge_mu0_mu3"], abs=1e-6)
+    assert found[1] == pytest.approx(expected["lambda2"], abs=1e-6)
+
+
+def test_published_reversed_item_and_blanks(bfi):
+    data, expected = bfi
+    raw = scale(data).table.loc[0]
+    keying = expected["keying"]
+    assert raw["respondents"] == keying["n_complete"]
+    assert raw["estimate"] == pytest.approx(keying["listwise_unkeyed"], abs=1e-6)
+    limits = keying["feldt_listwise_complete_n"]
+    assert [raw["low"], raw["high"]] == pytest.approx(list(limits.values()), abs=1e-6)
+    turned = data.assign(A1=7 - data["A1"])
+    row, items = scale(turned).table.loc[0], item_table(turned, dimensions={"scale": list(turned)})
+    printed = expected["alpha"]
+    assert row["estimate"] == pytest.approx(printed["raw_alpha"], abs=1e-6)
+    assert [row["low"], row["high"]] == pytest.approx(list(printed["feldt"].values()), abs=1e-6)
+    table = items.table.set_index("item")
+    assert table["estimate"].to_dict() == pytest.approx(printed["r_drop"], abs=1e-6)
+    assert table["alpha_without"].to_dict() == pytest.approx(printed["alpha_if_dropped"], abs=1e-6)
+    r = turned.dropna().corr().to_numpy()
+    assert scales.ten_berge(r) == pytest.approx(printed["std_alpha"], abs=1e-6)
+    assert scales.lambda_6(r) == pytest.approx(printed["G6"], abs=1e-6)
+
+
+def test_published_ordinal_alpha(bfi):
+    data, expected = bfi
+    turned = data.assign(A1=7 - data["A1"])
+    found = card(turned, points=(1, 6), turned=["A1"])
+    row = found.table.set_index("coefficient").loc["ordinal alpha"]
+    assert row["estimate"] == pytest.approx(expected["ordinal_alpha"], abs=1e-4)
+    assert row["low"] < row["estimate"] < row["high"]
+    assert "2,709 respondents, 91 with a blank left out; turned round before: A1." in str(
+        found.sentence()
+    )
+
+
+def test_published_omegas_of_five_groups():
+    case = _case("factors_bfi25")
+    expected = case["expected"]["omega_bfi25_schmid_leiman"]["values"]
+    r = np.array(case["input"]["correlations"])
+    general, _ = factors.schmid_leiman(r, factors=5)
+    keyed = r * np.outer(np.sign(general), np.sign(general))  # as psych turns items round
+    total, hierarchical = grouped_omegas(keyed, groups=5)
+    assert total == pytest.approx(expected["omega_total"], abs=0.005)
+    assert hierarchical == pytest.approx(expected["omega_h"], abs=0.005)
+    assert scales.lambda_6(keyed) == pytest.approx(expected["G6"], abs=1e-6)
+
+
+def test_published_servqual_alphas():
+    r = np.array(_case("factors_servqual_1992")["input"]["correlations"])
+    case = _case("alpha_servqual22")
+    assert scales.ten_berge(r) == pytest.approx(case["expected"]["alpha_all22"], abs=1e-6)
+    for name, span in case["input"]["dimensions"].items():
+        first, last = map(int, span.removeprefix("Q").split("-"))
+        part = r[first - 1 : last, first - 1 : last]
+        printed = case["expected"]["alpha_dims"][name]["alpha_std"]
+        assert scales.ten_berge(part) == pytest.approx(printed, abs=1e-6)
+
+
+@pytest.mark.parametrize("k", [3, 4, 5, 8])
+def test_all_coefficients_agree_for_parallel_items(k):
+    """Equal correlations .5: every coefficient but lambda 6 is k / (k + 1), exactly."""
+    answers = _sample_with_covariance(np.full((k, k), 0.5) + 0.5 * np.eye(k))
+    estimates = values_of(card(answers, points=(-9, 9)))
+    for name in ("omega (one factor)", "alpha", "split-half (mean of splits)", "lambda 2"):
+        assert estimates[name] == pytest.approx(k / (k + 1), abs=1e-6), name
+    if k % 2 == 0:
+        assert estimates["lambda 4 (best split)"] == pytest.approx(k / (k + 1))
+
+
+def test_the_interval_of_omega_is_that_of_a_bootstrap():
+    rng = np.random.default_rng(3)
+    data = rng.normal(size=(400, 1)) * [1, 0.8, 0.6, 0.4] + rng.normal(size=(400, 4))
+    low, high = card(pd.DataFrame(data), points=(-9, 9)).table.loc[0, ["low", "high"]]
+    rows = rng.integers(0, 400, (150, 400))
+    again = [_omega(np.cov(data[each], rowvar=False)) for each in rows]
+    assert high - low == pytest.approx(2 * 1.96 * np.std(again), rel=0.2)
+
+
+def test_fifteen_items_have_splits_drawn_by_chance_and_the_same_twice():
+    rng = np.random.default_rng(8)
+    answers = pd.DataFrame(rng.normal(size=(60, 1)) + rng.normal(size=(60, 15)))
+    found, again = card(answers, points=(-9, 9)), card(answers, points=(-9, 9))
+    pd.testing.assert_frame_equal(found.table, again.table)
+    notes = values_of(found, "note")
+    assert notes["split-half (mean of splits)"] == "2,000 splits drawn by chance"
+    assert notes["lambda 4 (best split)"] == "too many splits"
+
+
+def test_items_of_one_factor_have_no_groups(ecsi):
+    data, _ = ecsi
+    found = card(data[PERQ])
+    row = found.table.set_index("coefficient").loc["omega hierarchical (3 groups)"]
+    assert row["note"].startswith("the items hardly fall into 3 groups")
+    assert np.isnan(row["low"])
+    assert "hierarchical" not in found.sentence()
+
+
+def test_items_of_three_groups_have_both_omegas_with_intervals():
+    rng = np.random.default_rng(5)
+    groups = np.repeat(rng.normal(size=(2000, 3)), 3, axis=1)
+    answers = rng.normal(size=(2000, 1)) * 0.6 + groups * 0.6 + rng.normal(size=(2000, 9)) * 0.5
+    found = card(pd.DataFrame(answers), points=(-9, 9))
+    assert "omega total and hierarchical are approximate" in found.sentence()
+    table = found.table.set_index("coefficient")
+    total = 9 * 0.97 + 18 * 0.72 + 54 * 0.36  # the sum of all covariances
+    for name, truth in [("total", 1 - 9 * 0.25 / total), ("hierarchical", 81 * 0.36 / total)]:
+        row = table.loc[f"omega {name} (3 groups)"]
+        assert row["low"] < truth < row["high"]
+        assert row["high"] - row["low"] < 0.1
+
+
+def test_the_card_notes_what_cannot_be_given(ecsi):
+    data, expected = ecsi
+    data = data.assign(flat=5, twin=data["PERQ1"])
+    found = card(
+        data,
+        {
+            "value": ["PERV1", "PERV2"],
+            "one": ["PERQ1"],
+            "flat": ["PERQ1", "PERQ2", "flat"],
+            "twin": ["PERQ1", "PERQ2", "twin"],
+        },
+    )
+    table = found.table.set_index(["dimension", "coefficient"])
+    two = table.loc[("value", "Spearman-Brown")]
+    assert two["estimate"] == pytest.approx(expected["spearman_brown"], abs=1e-9)
+    assert two["leading"]
+    assert table.loc[("value", "omega (one factor)"), "note"] == "needs three items"
+    assert np.isnan(table.loc[("flat", "alpha"), "estimate"])
+    assert "Not given at all: one (one item has no internal consistency)." in found.sentence()
+    assert "twin (PERQ1 and twin are answered alike by everyone)" in found.sentence()
+    nothing = card(data, {"one": ["PERQ1"]})
+    assert nothing.sentence().startswith("No scale's reliability can be given: one (")
+
+
+def test_a_heywood_case_leaves_alpha_to_speak():
+    """r = .7, .7, .2: the first item's loading would be (.7 * .7 / .2)^.5 = 1.57."""
+    r = np.array([[1, 0.7, 0.7], [0.7, 1, 0.2], [0.7, 0.2, 1]])
+    found = card(_sample_with_covariance(r), points=(-9, 9))
+    row = found.table.set_index("coefficient").loc["omega (one factor)"]
+    assert np.isnan(row["estimate"])
+    assert row["note"]
+    assert "alpha" in found.sentence().splitlines()[0]
+    assert "Omega could not be given for scale." in found.sentence()
+
+
+def test_twelve_respondents_and_answers_off_the_scale(ecsi):
+    data, _ = ecsi
+    found = card(data[PERQ].iloc[:12])
+    notes = values_of(found, "note")
+    assert notes["omega total (3 groups)"] == "needs 50 respondents"
+    known = found.table.dropna(subset=["low", "high"])
+    assert (known["low"] < known["estimate"]).all()
+    with pytest.raises(Problem, match="outside 1 to 5"):
+        card(data[PERQ], points=(1, 5))
+
+
+def test_the_cards_picture(ecsi):
+    data, _ = ecsi
+    found = card(data, {"$<b>质量": PERQ, "value": ["PERV1", "PERV2"]})
+    ax = found.plot(plt.figure().subplots())
+    assert ax.get_title().endswith("?")
+    assert len(ax.get_yticklabels()) == 6
+    assert len(found.sentence().splitlines()[0]) <= 220
+    plt.close("all")
+
+
+def _omega(covariance):
+    fit = one_factor(covariance, respondents=400)
+    return composite(fit)[0]
+
+
+def _case(name):
+    return json.loads((REFERENCE / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def _sample_with_covariance(covariance, n=50):
