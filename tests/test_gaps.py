@@ -1,5 +1,8 @@
 """Gaps against sums by hand, SciPy's paired t interval, and a coverage."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +10,7 @@ from matplotlib import pyplot as plt
 from scipy import stats
 
 from sqm.checks import Problem, Refusal
-from sqm.methods.gaps import item_gaps, servqual_gaps
+from sqm.methods.gaps import gap_gate, item_gaps, servqual_gaps, usable_scores
 
 DIMENSIONS = {"prompt": ["p1", "p2"], "kind": ["p3"], "neat": ["p4", "p5", "p6"]}
 EXPECTATIONS = {f"p{i}": f"e{i}" for i in range(1, 7)}
@@ -180,3 +183,108 @@ def test_pictures(answers):
     items = item_gaps(answers, dimensions=DIMENSIONS, expectations=EXPECTATIONS)
     assert len(items.plot(plt.figure().subplots()).get_yticklabels()) == 6
     plt.close("all")
+
+
+# --- the gate -----------------------------------------------------------------------------------
+
+BANK = {"quality": [f"qual{i}" for i in range(1, 6)]}
+BANK_PAIRS = {f"qual{i}": f"expe{i}" for i in range(1, 6)}
+
+
+@pytest.fixture(scope="module")
+def bank():
+    path = Path(__file__).parent / "reference" / "gap_bank.json"
+    case = json.loads(path.read_text(encoding="utf-8"))
+    return pd.DataFrame(case["input"]), case["expected"]
+
+
+def gate(answers, **settings):
+    settings = {"dimensions": DIMENSIONS, "expectations": EXPECTATIONS, "resamples": 200} | settings
+    return gap_gate(answers, **settings, rng=np.random.default_rng(1))
+
+
+def test_good_parts_make_a_bad_difference_on_real_data(bank):
+    answers, expected = bank
+    found = gate(answers, dimensions=BANK, expectations=BANK_PAIRS, outcome="sat1")
+    row = found.table.loc[0]
+    for name in ("perception_reliability", "expectation_reliability"):
+        assert row[name] == pytest.approx(expected[name], abs=0.005)
+    assert row["estimate"] == pytest.approx(expected["gap_reliability"], abs=0.0005)
+    assert row["perception_with_outcome"] == pytest.approx(
+        expected["perception_with_satisfaction"], abs=0.005
+    )
+    assert row["gap_with_outcome"] == pytest.approx(expected["gap_with_satisfaction"], abs=0.005)
+    assert (found.usable, row["score"]) == (0, "perception")
+    assert row["low"] < row["estimate"] < row["high"] < 0.7
+    said = found.sentence()
+    assert "too unreliable to be used in any dimension" in said.splitlines()[0]
+    assert "perception correlates 0.65" in said
+    assert "the gap 0.19" in said
+    assert len(said.splitlines()[0]) <= 220
+
+
+def test_reliability_of_a_difference_by_the_formula():
+    # four parallel items each side, true variance 0.9 and 0.8 of a total of 1, covariance 0.5:
+    # (0.9 + 0.8 - 2 * 0.5) / (1 + 1 - 2 * 0.5) = 0.7
+    def block(alpha):
+        beside = alpha / 16
+        return np.full((4, 4), beside) + np.eye(4) * (1 / 4 - 4 * beside)
+
+    across = np.full((4, 4), 0.5 / 16)
+    covariance = np.block([[block(0.9), across], [across, block(0.8)]])
+    drawn = np.random.default_rng(1).normal(size=(300, 8))
+    drawn = np.linalg.solve(np.linalg.cholesky(np.cov(drawn.T)), (drawn - drawn.mean(axis=0)).T)
+    values = (np.linalg.cholesky(covariance) @ drawn).T
+    seen, hoped = [f"p{i}" for i in range(4)], [f"e{i}" for i in range(4)]
+    made = pd.DataFrame(values, columns=[*seen, *hoped])
+    found = gate(made, dimensions={"d": seen}, expectations=dict(zip(seen, hoped, strict=True)))
+    row = found.table.loc[0]
+    assert row["perception_reliability"] == pytest.approx(0.9)
+    assert row["expectation_reliability"] == pytest.approx(0.8)
+    assert row["correlation"] == pytest.approx(0.5)
+    assert row["estimate"] == pytest.approx(0.7)
+
+
+def test_a_reliable_gap_passes_and_the_scores_obey_the_gate():
+    rng = np.random.default_rng(2)
+    n = 400
+    felt, hoped = rng.normal(size=(n, 1)), rng.normal(size=(n, 1))
+    good = {f"p{i}": felt[:, 0] + 0.3 * rng.normal(size=n) for i in range(1, 4)}
+    good |= {f"e{i}": hoped[:, 0] + 0.3 * rng.normal(size=n) for i in range(1, 4)}
+    bad = {f"p{i}": felt[:, 0] + 0.3 * rng.normal(size=n) for i in range(4, 7)}
+    bad |= {f"e{i}": felt[:, 0] + 0.3 * rng.normal(size=n) for i in range(4, 7)}
+    made = pd.DataFrame(good | bad)
+    dimensions = {"apart": ["p1", "p2", "p3"], "close": ["p4", "p5", "p6"]}
+    found = gate(made, dimensions=dimensions)
+    assert found.table["score"].tolist() == ["gap", "perception"]
+    assert "1 of 2 dimensions" in found.sentence()
+    scores = usable_scores(made, gate=found.table, dimensions=dimensions, expectations=EXPECTATIONS)
+    assert scores["apart"].tolist() == pytest.approx(
+        (made[["p1", "p2", "p3"]].mean(axis=1) - made[["e1", "e2", "e3"]].mean(axis=1)).tolist()
+    )
+    assert scores["close"].tolist() == pytest.approx(made[["p4", "p5", "p6"]].mean(axis=1).tolist())
+    with pytest.raises(Problem, match="says nothing of close"):
+        usable_scores(made, gate=found.table[:1], dimensions=dimensions, expectations=EXPECTATIONS)
+
+
+def test_the_gate_says_what_it_cannot_know(answers):
+    found = gate(answers).table.set_index("dimension")
+    assert found.loc["kind", "note"] == "one item: the reliability of its gap is unknown"
+    assert found.loc["kind", "score"] == "perception"
+    flat = gate(answers.assign(p1=3.0)).table.set_index("dimension")
+    assert flat.loc["prompt", "note"] == "an item that everyone answered alike"
+    same = answers.assign(e1=answers["p1"], e2=answers["p2"])
+    alike = gate(same).table.set_index("dimension")
+    assert alike.loc["prompt", "note"] == "everyone has the same gap"
+    few = gate(answers[:9])
+    assert few.usable == 0
+    assert "only 9 respondents with every pair" in few.sentence()
+    with pytest.raises(Problem, match="gap_reliability is 7"):
+        gate(answers, gap_reliability=7)
+
+
+def test_the_gate_draws(answers):
+    figure, ax = plt.subplots()
+    assert gate(answers).plot(ax).get_title().endswith("?")
+    assert len(ax.get_yticklabels()) == 2
+    plt.close(figure)

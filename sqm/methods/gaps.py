@@ -9,9 +9,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from scipy import stats
 
-from sqm import look
+from sqm import look, scales
 from sqm.checks import Problem, Refusal, need_columns, need_share
-from sqm.finding import Finding
+from sqm.finding import Finding, counted
+from sqm.importance import resampled
 from sqm.interval import spell
 
 SOURCE = "the answers"
@@ -171,6 +172,104 @@ class ItemGaps(Finding):
         )
 
 
+@dataclass(frozen=True, eq=False)
+class GapGate(Finding):
+    """Whether a person's own gap is reliable enough to be used, by dimension.
+
+    Attributes
+    ----------
+    table : DataFrame, one row per dimension
+        ``dimension``, ``items``, ``respondents``; ``perception_reliability``,
+        ``expectation_reliability`` (Cronbach's alpha) and ``correlation`` of the two scores;
+        ``estimate``, ``low``, ``high``, the reliability of their difference;
+        ``of_differences``, alpha of the item differences; ``perception_with_outcome``,
+        ``perception_low``, ``perception_high`` and ``gap_with_outcome``, ``gap_low``,
+        ``gap_high``, correlations with satisfaction; ``usable``, whether both reliabilities of
+        the gap reach the gate; ``settled``, whether the interval lies on one side of the gate;
+        ``score``, "gap" or "perception", what later questions shall use; ``note``.
+    gap_reliability : float
+        The gate, 0 to 1.
+    usable : int
+        Dimensions that pass.
+    outcome : str
+        Column of satisfaction; empty if there is none.
+    confidence : float
+    resamples : int
+    """
+
+    gap_reliability: float
+    usable: int
+    outcome: str
+    confidence: float
+    resamples: int
+
+    def sentence(self) -> str:
+        words = [self._answer()]
+        known = self.table.dropna(subset="estimate")
+        if len(known):
+            row = known.loc[known["estimate"].idxmin()]
+            much = ", which leaves much error in the difference"
+            much = much if row["estimate"] < self.gap_reliability else ""
+            words.append(
+                f"Lowest is {row['dimension']}: {self._spelt(row)} on {row['respondents']:,} "
+                f"respondents, where perceptions reach {row['perception_reliability']:.2f} and "
+                f"expectations {row['expectation_reliability']:.2f}; the two correlate "
+                f"{row['correlation']:.2f}{much}"
+                f" (alpha of the item differences: {row['of_differences']:.2f})."
+            )
+            words += self._evidence(row)
+        close = known.loc[~known["settled"], "dimension"]
+        if len(close):
+            words.append(f"The interval reaches across the gate: {', '.join(close)}.")
+        words.append(
+            f"The gate is {self.gap_reliability:.2f}, and the lower of the two reliabilities has "
+            f"to reach it; intervals come from {self.resamples:,} resamples and are approximate. "
+            "Mean gaps stand whatever the gate says."
+        )
+        noted = self.table[self.table["note"] != ""]
+        if len(noted):
+            told = "; ".join(f"{row.dimension} ({row.note})" for row in noted.itertuples())
+            words.append(f"Not known, so perception is used: {told}.")
+        return " ".join(words).replace("\n ", "\n")
+
+    def _answer(self) -> str:
+        if self.usable == len(self.table):
+            return "A person's own gap is reliable enough to be used in every dimension.\n"
+        if self.usable == 0:
+            return (
+                "A person's own gap is too unreliable to be used in any dimension: use perception "
+                "alone (SERVPERF) for correlations, drivers and rankings.\n"
+            )
+        return (
+            f"A person's own gap may be used in {self.usable} of {len(self.table)} dimensions; "
+            "for the others use perception alone (SERVPERF).\n"
+        )
+
+    def _spelt(self, row: pd.Series) -> str:
+        return spell(row["estimate"], row["low"], row["high"], confidence=self.confidence)
+
+    def _evidence(self, row: pd.Series) -> list[str]:
+        if not np.isfinite(row["gap_with_outcome"]):
+            return []
+        ends = ("perception_with_outcome", "perception_low", "perception_high")
+        seen = spell(*(row[each] for each in ends), confidence=self.confidence)
+        ends = ("gap_with_outcome", "gap_low", "gap_high")
+        gap = spell(*(row[each] for each in ends), confidence=self.confidence)
+        return [f"There perception correlates {seen} with {self.outcome}, the gap {gap}."]
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        ax = look.axes(ax)
+        known = self.table.dropna(subset="estimate")
+        meaning = np.where(known["usable"], "better", "worse")
+        look.dots(ax, known, names=known["dimension"], meaning=meaning)
+        ax.axvline(self.gap_reliability, color=look.MEANING["limit"])
+        return look.label(
+            ax,
+            title="Is a person's own gap reliable enough to be used?",
+            x="reliability of perception less expectation (line: the gate)",
+        )
+
+
 def servqual_gaps(
     answers: pd.DataFrame,
     *,
@@ -313,6 +412,216 @@ def item_gaps(
     columns = ["dimension", "item", "expectation_item", "respondents", "left_out", "perception"]
     columns += ["expectation", "estimate", "low", "high", "note"]
     return ItemGaps(table=pd.DataFrame(rows)[columns], confidence=confidence)
+
+
+def gap_gate(
+    answers: pd.DataFrame,
+    *,
+    dimensions: dict[str, list[str]],
+    expectations: dict[str, str],
+    gap_reliability: float = 0.7,
+    outcome: str = "satisfaction",
+    confidence: float = 0.95,
+    resamples: int = 1000,
+    rng: np.random.Generator,
+) -> GapGate:
+    """Decide by its reliability whether a person's own gap may be used.
+
+    Parameters
+    ----------
+    answers : DataFrame, one row per respondent
+        As in `servqual_gaps`.
+    dimensions, expectations : dict
+        As in `servqual_gaps`.
+    gap_reliability : float, default 0.7
+        Least reliability of a gap that may enter correlations, drivers and rankings.
+    outcome : str, default "satisfaction"
+        Column shown beside it as evidence; where it is absent nothing is shown.
+    confidence : float, default 0.95
+    resamples : int, default 1000
+    rng : Generator
+
+    Returns
+    -------
+    GapGate
+        A dimension with one item, an item that never varies, fewer than ten respondents or
+        gaps without any spread gets NaN and a note, and does not pass.
+
+    Notes
+    -----
+    With alphas a_p, a_e, variances v_p, v_e of the two scores and their covariance c, the
+    reliability of the difference is (a_p v_p + a_e v_e - 2 c) / (v_p + v_e - 2 c) [1]_.  It takes
+    the errors of the two answers as uncorrelated and is too low where they are not; alpha of
+    the item differences does not, but counts what one item's two answers share as signal.  So
+    both must reach the gate.  Nunnally's 0.7 [2]_ is the default.  The interval is the percentile
+    bootstrap's over respondents (approximate); correlations have Fisher's.
+
+    References
+    ----------
+    .. [1] Peter, J. P., Churchill, G. A., Brown, T. J. (1993). Journal of Consumer Research 19,
+       655-662. doi:10.1086/209329
+    .. [2] Nunnally, J. C. (1978). Psychometric Theory, 2nd ed. McGraw-Hill.
+
+    Examples
+    --------
+    Perceptions that vary and agree, expectations that vary independently: the gap is as
+    reliable as they are.
+
+    >>> p, e = np.tile([1, 2, 3, 4], 10), np.repeat([5, 7], 20)
+    >>> answers = pd.DataFrame({"p1": p, "p2": p, "e1": e, "e2": e})
+    >>> found = gap_gate(answers, dimensions={"prompt": ["p1", "p2"]},
+    ...                  expectations={"p1": "e1", "p2": "e2"}, rng=np.random.default_rng(1))
+    >>> float(found.table["estimate"][0].round(9)), found.table["score"][0]
+    (1.0, 'gap')
+    """
+    _need_pairs(answers, dimensions, expectations, confidence)
+    need_share(gap_reliability, name="gap_reliability")
+    there = outcome in answers and pd.api.types.is_numeric_dtype(answers[outcome])
+    pleased = answers[outcome].astype(float) if there else None
+    rows = [
+        _gate_row(answers, name, items, expectations, pleased, confidence, resamples, rng)
+        for name, items in dimensions.items()
+    ]
+    table = pd.DataFrame(rows)
+    lower = table[["estimate", "of_differences"]].min(axis=1, skipna=False)
+    usable = lower >= gap_reliability
+    settled = (table["low"] >= gap_reliability) | (table["high"] < gap_reliability)
+    score = np.where(usable, "gap", "perception")
+    table = table.assign(usable=usable, settled=settled, score=score)
+    table["note"] = table.pop("note")
+    return GapGate(
+        table=table,
+        gap_reliability=gap_reliability,
+        usable=int(usable.sum()),
+        outcome=outcome if there else "",
+        confidence=confidence,
+        resamples=resamples,
+    )
+
+
+def usable_scores(
+    answers: pd.DataFrame,
+    *,
+    gate: pd.DataFrame,
+    dimensions: dict[str, list[str]],
+    expectations: dict[str, str],
+) -> pd.DataFrame:
+    """Score each respondent as the gate allows: gap where it passed, perception elsewhere.
+
+    Parameters
+    ----------
+    answers : DataFrame, one row per respondent
+    gate : DataFrame
+        The table of a `GapGate` (``dimension`` and ``score``).
+    dimensions, expectations : dict
+
+    Returns
+    -------
+    DataFrame, one row per respondent, one column per dimension
+        Scale points; NaN where an answer is blank.
+
+    Raises
+    ------
+    Problem
+        If the gate was not asked about a dimension.
+
+    Examples
+    --------
+    >>> answers = pd.DataFrame({"p1": [5, 4], "e1": [6, 6]})
+    >>> gate = pd.DataFrame({"dimension": ["prompt"], "score": ["perception"]})
+    >>> usable_scores(answers, gate=gate, dimensions={"prompt": ["p1"]},
+    ...               expectations={"p1": "e1"})["prompt"].tolist()
+    [5.0, 4.0]
+    """
+    need_columns(gate, ["dimension", "score"], source="the gate")
+    said = dict(zip(gate["dimension"], gate["score"], strict=True))
+    unasked = [name for name in dimensions if name not in said]
+    if unasked:
+        raise Problem(
+            f"The gap gate says nothing of {', '.join(unasked)}.", "run the gate on it first."
+        )
+    needed = {
+        i: expectations[i]
+        for n, each in dimensions.items()
+        for i in each
+        if said[n] == "gap" and i in expectations
+    }
+    need_columns(
+        answers,
+        [*(i for each in dimensions.values() for i in each), *needed.values()],
+        source=SOURCE,
+    )
+    scores = {
+        name: _differences(answers, items, expectations)
+        if said[name] == "gap"
+        else answers[items].astype(float)
+        for name, items in dimensions.items()
+    }
+    return pd.DataFrame({name: each.mean(axis=1, skipna=False) for name, each in scores.items()})
+
+
+def _gate_row(answers, name, items, expectations, pleased, confidence, resamples, rng) -> dict:
+    """One dimension: reliabilities of both scores and of their difference, and the evidence."""
+    wanted = [expectations[item] for item in items]
+    seen, hoped = (answers[each].astype(float) for each in (items, wanted))
+    whole = seen.notna().all(axis=1) & hoped.notna().all(axis=1)
+    values = np.hstack([seen[whole].to_numpy(), hoped[whole].to_numpy()])
+    k, n = len(items), len(values)
+    blank = ("perception_reliability", "expectation_reliability", "correlation", "estimate", "low")
+    blank += ("high", "of_differences", "perception_with_outcome", "perception_low")
+    blank += ("perception_high", "gap_with_outcome", "gap_low", "gap_high")
+    row = {"dimension": name, "items": k, "respondents": n} | dict.fromkeys(blank, np.nan)
+    row["note"] = _why_not(values, k)
+    if row["note"]:
+        return row
+    parts = _of_gap(np.cov(values, rowvar=False), k)
+    row |= dict(zip(blank[:4], map(float, parts), strict=True))
+    drawn = _of_gap(resampled(values, resamples=resamples, rng=rng)[1], k)[3]
+    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
+    row["low"], row["high"] = map(float, np.nanquantile(drawn, tails))
+    row["of_differences"] = _reliability(values[:, :k] - values[:, k:])
+    if pleased is not None:
+        row |= _with_outcome(values, k, pleased[whole].to_numpy(), confidence)
+    return row
+
+
+def _why_not(values: np.ndarray, k: int) -> str:
+    if k < 2:
+        return "one item: the reliability of its gap is unknown"
+    if len(values) < FEWEST:
+        return f"only {counted(len(values), 'respondent')} with every pair"
+    if (np.ptp(values, axis=0) == 0).any():
+        return "an item that everyone answered alike"
+    gap = values[:, :k].mean(axis=1) - values[:, k:].mean(axis=1)
+    return "everyone has the same gap" if np.ptp(gap) < 1e-12 else ""
+
+
+def _of_gap(covariance: np.ndarray, k: int) -> tuple:
+    """Alpha of perceptions and expectations, their correlation, reliability of the difference."""
+    seen, hoped = covariance[..., :k, :k], covariance[..., k:, k:]
+    both = covariance[..., :k, k:].sum(axis=(-2, -1))
+    sums = [block.sum(axis=(-2, -1)) for block in (seen, hoped)]
+    traces = [np.trace(block, axis1=-2, axis2=-1) for block in (seen, hoped)]
+    true = [k / (k - 1) * (v - t) for v, t in zip(sums, traces, strict=True)]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        alphas = [t / v for t, v in zip(true, sums, strict=True)]
+        correlation = both / np.sqrt(sums[0] * sums[1])
+        gap = (true[0] + true[1] - 2 * both) / (sums[0] + sums[1] - 2 * both)
+    return (*alphas, correlation, gap)
+
+
+def _with_outcome(values, k, pleased, confidence) -> dict:
+    known = np.isfinite(pleased)
+    if known.sum() < FEWEST:
+        return {}
+    seen = values[known, :k].mean(axis=1)
+    gap = seen - values[known, k:].mean(axis=1)
+    row = {}
+    for name, score in (("perception", seen), ("gap", gap)):
+        r = scales.correlation(score, pleased[known])
+        low, high = scales.fisher(r, int(known.sum()), confidence)
+        row |= {f"{name}_with_outcome": r, f"{name}_low": low, f"{name}_high": high}
+    return row
 
 
 def _differences(answers: pd.DataFrame, items: list[str], expectations: dict) -> pd.DataFrame:
