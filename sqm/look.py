@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Sequence
+from textwrap import fill
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -28,6 +29,9 @@ MEANING = {
 WORSE_TO_BETTER = LinearSegmentedColormap.from_list(
     "worse_to_better", ["#e8b4a8", "#f3f4f5", "#a9d3cf"]
 )
+
+TITLE_LETTERS, AXIS_LETTERS = 54, 64  # in a line
+ROW_HEIGHT, ROWS_AT_EASE = 0.2, 15  # inches that a row takes, rows that the usual picture holds
 
 # Better and worse are told by shape too, for print and for eyes that do not part the two colours.
 MARKER = {"usual": "o", "better": "^", "worse": "v", "limit": "s", "other": "D"}
@@ -74,8 +78,11 @@ def axes(ax: Axes | None) -> Axes:
 
 
 def label(ax: Axes, *, title: str, x: str = "", y: str = "") -> Axes:
-    """Name the picture by its question and each axis by its quantity and unit."""
-    ax.set(title=title, xlabel=x, ylabel=y)
+    """Name the picture by its question and each axis by its quantity and unit.
+
+    What is too long for a line beside long names goes on in a second one.
+    """
+    ax.set(title=fill(title, TITLE_LETTERS), xlabel=fill(x, AXIS_LETTERS), ylabel=y)
     ax.spines[["top", "right"]].set_visible(False)
     return ax
 
@@ -84,6 +91,8 @@ def dots(
     ax: Axes, table: pd.DataFrame, *, names: Sequence[str], meaning: Sequence[str] | None = None
 ) -> Axes:
     """Draw one row per estimate, first row on top, its interval as a line.
+
+    A picture that holds nothing else grows with the number of rows.
 
     Parameters
     ----------
@@ -100,11 +109,19 @@ def dots(
         colour = MEANING[what]
         ax.plot([each["low"], each["high"]], [row, row], color=colour, lw=1.6)
         ax.plot(each["estimate"], row, marker=MARKER[what], color=colour, ms=6)
+    _make_room(ax, len(table))
     ax.set_yticks(rows, [shorten(str(name)) for name in names])
     ax.set_ylim(len(table) - 0.5, -0.5)
     ax.grid(axis="x", color="#e3e6e8", lw=0.8)
     ax.set_axisbelow(True)
     return ax
+
+
+def _make_room(ax: Axes, rows: int) -> None:
+    more = ROW_HEIGHT * (rows - ROWS_AT_EASE)
+    if more > 0 and len(ax.figure.axes) == 1:
+        width, height = mpl.rcParams["figure.figsize"]
+        ax.figure.set_size_inches(width, height + more)
 
 
 def dates(ax: Axes) -> Axes:

@@ -137,3 +137,22 @@ def test_a_long_name_is_cut_to_its_width_and_kept_on_one_line():
     assert look.shorten("x" * 44) == "x" * 44
     assert look.shorten("x" * 45) == "x" * 43 + "…"
     assert len(look.shorten("等待时间" * 9, width=10)) == 10
+
+
+def test_a_long_list_makes_the_picture_taller_and_a_short_one_does_not():
+    table = pd.DataFrame({"estimate": range(40), "low": 0, "high": 41})
+    for rows, taller in ((10, False), (40, True)):
+        ax = plt.figure(figsize=(7.2, 3.8)).subplots()
+        look.dots(ax, table.head(rows), names=[str(i) for i in range(rows)])
+        assert (ax.figure.get_figheight() > 3.8) == taller
+    both = plt.figure(figsize=(7.2, 3.8)).subplots(1, 2)
+    look.dots(both[0], table, names=[str(i) for i in range(40)])
+    assert both[0].figure.get_figheight() == pytest.approx(3.8)
+    plt.close("all")
+
+
+def test_a_long_title_goes_on_in_a_second_line():
+    ax = plt.figure().subplots()
+    look.label(ax, title="Would the answer be another if every group had answered alike?")
+    assert ax.get_title(loc="left").count("\n") == 1
+    plt.close("all")

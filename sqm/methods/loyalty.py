@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import NullFormatter
 from scipy import stats
 
 from sqm import look
@@ -403,6 +404,8 @@ class SampleSize(Finding):
         ]
         look.dots(ax, rows, names=names)
         ax.set_xscale("log")
+        ax.xaxis.set_major_formatter("{x:,.0f}")
+        ax.xaxis.set_minor_formatter(NullFormatter())
         title = "How many answers does a change take to be seen?"
         return look.label(ax, title=title, x="answers per wave (logarithmic)")
 
