@@ -91,6 +91,48 @@ def test_agreement_and_cost(flagship, truth):
     assert covers(kept(flagship, "define", "complaint_cost").numbers, truth["cost.mean_eur"])
 
 
+def test_the_five_gaps_are_found(flagship, truth):
+    table = kept(flagship, "measure", "gap_model").table
+    rows = table[(table["site"] == "all") & table["gap"].isin([1, 2, 3, 4])]
+    rows = rows[
+        rows["dimension"].isin(
+            ["tangibles", "reliability", "responsiveness", "assurance", "empathy"]
+        )
+    ]
+    assert len(rows) == 20
+    inside = [
+        covers(row, truth[f"gap_model.gap_{row['gap']}.{row['dimension']}"])
+        for _, row in rows.iterrows()
+    ]
+    assert sum(inside) >= 17  # of twenty 95 % intervals; gap 1 rests on those who answered
+
+
+def test_the_needs_and_features_are_found(flagship, truth):
+    weights = kept(flagship, "define", "ahp_weights").table.set_index("need")
+    assert sum(covers(row, truth[f"pairwise.{need}"]) for need, row in weights.iterrows()) >= 3
+    features = kept(flagship, "define", "kano").table.set_index("feature")
+    held = [
+        row[f"{side}_low"] <= truth[f"kano.{side}.{feature}"] <= row[f"{side}_high"]
+        for feature, row in features.iterrows()
+        for side in ("better", "worse")
+    ]
+    assert sum(held) >= 14
+
+
+def test_the_measuring_is_measured(flagship, truth):
+    retest = kept(flagship, "measure", "retest").table
+    assert sum(covers(row, truth["retest.correlation"]) for _, row in retest.iterrows()) >= 4
+    throughput = kept(flagship, "measure", "throughput").numbers
+    assert throughput["low"] <= truth["steps.rolled_throughput_yield"] <= throughput["high"]
+    drift = kept(flagship, "measure", "agreement_drift").numbers
+    assert drift["high"] < 0  # coder c lapses in the second half
+
+
+def test_those_who_did_not_read_are_flagged_and_few_others(flagship):
+    flags = kept(flagship, "measure", "careless_flags").numbers
+    assert 72 <= flags["flagged"] <= 90
+
+
 @pytest.mark.parametrize(
     ("scenario", "name"),
     [
