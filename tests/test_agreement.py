@@ -1,17 +1,29 @@
 """Kappa against published tables, statsmodels, and sums by hand."""
 
 import json
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.api as sm
 from matplotlib import pyplot as plt
+from scipy import stats
 from statsmodels.stats.inter_rater import cohens_kappa
 
 from sqm.checks import Problem, Refusal
 from sqm.interval import wilson
-from sqm.methods.agreement import LANDIS_KOCH, cohen_kappa, kappa_variance
+from sqm.methods import agreement
+from sqm.methods.agreement import (
+    LANDIS_KOCH,
+    agreement_card,
+    agreement_drift,
+    category_agreement,
+    cohen_kappa,
+    kappa_variance,
+    standard_agreement,
+)
 
 REFERENCE = Path(__file__).parent / "reference"
 
@@ -32,18 +44,18 @@ def test_cohens_example_of_1968():
     found = cohen_kappa(ratings(counts))
     assert found.kappa == pytest.approx(expected["kappa"], abs=1e-9)
     assert kappa_variance(np.array(counts)) == pytest.approx(expected["var_kappa"], abs=1e-9)
-    half = 1.959964 * expected["var_kappa"] ** 0.5
+    half = stats.t.ppf(0.975, 99) * expected["var_kappa"] ** 0.5 / (1 - expected["kappa"] ** 2)
+    at = np.arctanh(expected["kappa"])
     assert (found.low, found.high) == pytest.approx(
-        (found.kappa - half, found.kappa + half), abs=1e-6
+        (np.tanh(at - half), np.tanh(at + half)), abs=1e-6
     )
 
 
-def test_kappa_and_its_interval_are_those_of_statsmodels():
+def test_kappa_and_its_variance_are_those_of_statsmodels():
     counts = np.random.default_rng(1).integers(1, 9, size=(4, 4)) + 12 * np.eye(4, dtype=int)
-    found, other = cohen_kappa(ratings(counts), confidence=0.95), cohens_kappa(counts)
-    assert (found.kappa, found.low, found.high) == pytest.approx(
-        (other.kappa, other.kappa_low, other.kappa_upp)
-    )
+    other = cohens_kappa(counts)
+    assert cohen_kappa(ratings(counts)).kappa == pytest.approx(other.kappa)
+    assert kappa_variance(counts) == pytest.approx(other.var_kappa)
 
 
 def test_the_same_agreement_gives_two_kappas_where_a_category_is_rare():
@@ -143,7 +155,7 @@ def test_cases_filed_by_one_are_left_out_and_counted():
 def test_the_sentence_says_the_numbers_and_whose_words():
     text = cohen_kappa(ratings([[40, 9], [6, 45]], names=["$pay", "<b>late 😀"])).sentence()
     assert "85.0 % (95% interval 76.7 to 90.7) of 100 cases" in text
-    assert "kappa of 0.70 (95% interval 0.56 to 0.84)" in text
+    assert "kappa of 0.70 (95% interval 0.53 to 0.82)" in text
     assert "substantial (the interval reaches from moderate to almost perfect)" in text
     assert "Landis and Koch 1977" in text
     assert "files as $pay, coder_b files as <b>late 😀 (9 cases)" in text
@@ -176,4 +188,360 @@ def test_picture():
     ax = cohen_kappa(ratings([[20, 0, 3], [2, 20, 1], [0, 0, 9]])).plot(plt.figure().subplots())
     names = [text.get_text() for text in ax.get_yticklabels()]
     assert names == ["b (20)", "a (20)", "c (9)"]
+    plt.close("all")
+
+
+# --- Every coefficient side by side ---------------------------------------------------------------
+
+
+def reference(name):
+    return json.loads((REFERENCE / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def wide(rows, prefix="rater_"):
+    """One row per case from lists of ratings by case."""
+    table = pd.DataFrame(rows, dtype=object)
+    table.columns = [f"{prefix}{i}" for i in table]
+    return table
+
+
+def card_of(table, **more):
+    return agreement_card(table, raters=list(table), **more).table.set_index(
+        ["coefficient", "weights"]
+    )["estimate"]
+
+
+@pytest.fixture(scope="module")
+def cases():
+    """400 cases, three raters, .85 right, else at random among four ordered categories."""
+    rng = np.random.default_rng(11)
+    truth = rng.choice(4, 400, p=[0.4, 0.3, 0.2, 0.1])
+    given = {
+        f"coder_{c}": np.where(rng.random(400) < 0.85, truth, rng.choice(4, 400)).astype(str)
+        for c in "abc"
+    }
+    return pd.DataFrame(given)
+
+
+def test_fleiss_of_1971_with_conger_light_and_each_category():
+    case = reference("fleiss_kappa_1971")
+    table, expected = wide(case["input"]["ratings"]), case["expected"]
+    found = card_of(table)
+    assert found["Fleiss' kappa", "none"] == pytest.approx(expected["fleiss_kappa"], abs=1e-6)
+    assert found["Conger's kappa", "none"] == pytest.approx(expected["conger_exact"], abs=1e-6)
+    assert found["Light's kappa", "none"] == pytest.approx(expected["light"], abs=1e-6)
+    by_category = category_agreement(table, raters=list(table)).table
+    assert by_category["kappa"].to_numpy() == pytest.approx(
+        expected["per_category"]["Kappa"], abs=6e-4
+    )
+
+
+def test_fleiss_of_ten_cases_and_fourteen_raters():
+    case = reference("fleiss_kappa_10x14")
+    rows = [
+        np.repeat(np.arange(5), counts).tolist()
+        for counts in case["input"]["table_subjects_x_categories"]
+    ]
+    found = agreement_card(wide(rows), raters=[f"rater_{i}" for i in range(14)])
+    row = found.table.set_index("coefficient").loc["Fleiss' kappa"]
+    assert row["estimate"] == pytest.approx(case["expected"]["kappa"], abs=1e-9)
+    assert row["chance"] == pytest.approx(case["expected"]["P_e"], abs=1e-9)
+    assert found.agreed == pytest.approx(case["expected"]["P_bar"], abs=1e-9)
+
+
+@pytest.mark.parametrize("name", ["weighted_kappa_1968", "weighted_kappa_1968_shares"])
+def test_cohens_own_weights_of_1968(name):
+    case = reference(name)
+    given, expected = case["input"], case["expected"]
+    counts = given.get("table") or np.rint(np.array(given["table_prop"]) * given["n"]).astype(int)
+    weights = pd.DataFrame(given["disagreement_weights"], index=list("abc"), columns=list("abc"))
+    found = card_of(ratings(counts), ordered="abc", disagreement=weights)
+    custom = expected.get("weighted_kappa_custom_w", expected.get("weighted_kappa"))
+    assert found["Cohen's kappa", "none"] == pytest.approx(expected["kappa"], abs=case["tolerance"])
+    assert found["Cohen's kappa", "own"] == pytest.approx(custom, abs=case["tolerance"])
+    if "weighted_kappa_quadratic" in expected:
+        assert found["Cohen's kappa", "quadratic"] == pytest.approx(
+            expected["weighted_kappa_quadratic"], abs=1e-6
+        )
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("krippendorff_alpha_c", "ratings_by_coder"),
+        ("krippendorff_alpha_4x12", "reliability_data_observers_x_units"),
+    ],
+)
+def test_krippendorffs_example_with_blanks_at_every_level(name, key):
+    case = reference(name)
+    table = wide(np.array(case["input"][key], dtype=object).T)
+    found = card_of(table, ordered=[1, 2, 3, 4, 5])
+    for metric, expected in case["expected"].items():
+        weights = "none" if metric == "nominal" else metric
+        assert found["Krippendorff's alpha", weights] == pytest.approx(expected, abs=1e-6)
+
+
+def test_two_raters_alpha_is_fleiss_with_the_small_sample_correction():
+    # observed over expected disagreement, the latter without replacement from 2n = 200 ratings
+    found = card_of(ratings([[40, 9], [6, 45]]))
+    fleiss, alpha = found["Fleiss' kappa", "none"], found["Krippendorff's alpha", "none"]
+    assert alpha == pytest.approx(1 - (1 - fleiss) * 199 / 200)
+
+
+def test_pabak_and_ac1_by_hand():
+    # 80, 10, 5, 5: p_o = .85, PABAK = .7; AC1 as above in the test of two kappas
+    found = agreement_card(ratings([[80, 10], [5, 5]]))
+    table = found.table.set_index("coefficient")["estimate"]
+    assert table["PABAK"] == pytest.approx(0.7)
+    assert table["Gwet's AC1"] == pytest.approx((0.85 - 0.21875) / 0.78125)
+    assert (found.prevalence_index, found.bias_index) == pytest.approx((0.75, 0.05))
+    assert (found.agreed_low, found.agreed_high) == pytest.approx(wilson(0.85, 100))
+    assert found.estimate == cohen_kappa(ratings([[80, 10], [5, 5]])).kappa
+    assert found.lowest_name == "Fleiss' kappa"
+    assert found.highest_name == "Gwet's AC1"
+
+
+def test_kendalls_w_is_the_mean_rank_correlation(cases):
+    table = cases.astype(float)
+    rho = [stats.spearmanr(table[a], table[b]).statistic for a, b in combinations(table, 2)]
+    sums = table.rank().sum(axis=1)
+    ties = sum((t**3 - t).sum() for t in (table[c].value_counts() for c in table))
+    n, m = table.shape
+    by_textbook = 12 * ((sums - sums.mean()) ** 2).sum() / (m**2 * (n**3 - n) - m * ties)
+    w = card_of(cases, ordered="0123")["Kendall's W", "ranks"]
+    assert w == pytest.approx(by_textbook)
+    assert w == pytest.approx((1 + 2 * np.mean(rho)) / 3, abs=2e-3)
+
+
+def test_the_jackknife_is_that_of_leaving_out_each_case_in_turn():
+    table = ratings([[14, 3, 1], [2, 9, 2], [1, 0, 8]])
+    row = agreement_card(table).table.set_index("coefficient").loc["Fleiss' kappa"]
+    each = [card_of(table.drop(index=i))["Fleiss' kappa", "none"] for i in range(len(table))]
+    n = len(table)
+    spread = np.sqrt((n - 1) / n * ((np.array(each) - np.mean(each)) ** 2).sum())
+    half = stats.t.ppf(0.975, n - 1) * spread / (1 - row["estimate"] ** 2)
+    assert np.arctanh(row["high"]) - np.arctanh(row["low"]) == pytest.approx(2 * half)
+
+
+def test_order_of_raters_and_of_rows_changes_nothing(cases):
+    one = agreement_card(cases, raters=list(cases), ordered="0123").table
+    mixed = cases.sample(frac=1, random_state=1)
+    other = agreement_card(mixed, raters=list(cases)[::-1], ordered="0123").table
+    columns = ["estimate", "low", "high"]
+    assert one[columns].to_numpy() == pytest.approx(other[columns].to_numpy())
+
+
+def test_blocks_of_patterns_give_the_same(cases, monkeypatch):
+    whole = agreement_card(cases, raters=list(cases), ordered="0123").table
+    monkeypatch.setattr(agreement, "AT_ONCE", 200)
+    parts = agreement_card(cases, raters=list(cases), ordered="0123").table
+    assert parts["low"].to_numpy() == pytest.approx(whole["low"].to_numpy())
+
+
+def test_a_rater_who_rated_nothing_is_named_and_left_out(cases):
+    silent = cases.assign(coder_d=None)
+    found = agreement_card(silent, raters=list(silent))
+    assert (found.raters, found.silent) == (("coder_a", "coder_b", "coder_c"), ("coder_d",))
+    assert "Without any rating, so not compared: coder_d." in found.sentence()
+    with pytest.raises(Refusal, match="Without any rating: coder_d"):
+        agreement_card(silent, raters=["coder_a", "coder_d"])
+
+
+def test_full_agreement_of_three(cases):
+    same = pd.DataFrame(dict.fromkeys(cases, cases["coder_a"]))
+    table = agreement_card(same, raters=list(same), ordered="0123").table
+    assert (table["estimate"] == 1).all()
+    assert (table["low"].dropna() < 1).all()
+    assert "no lower limit" in table["note"].iloc[-1]
+
+
+def test_no_case_filed_by_all_leaves_congers_open(cases):
+    rolled = cases.copy()
+    rolled.iloc[::3, 0] = rolled.iloc[1::3, 1] = rolled.iloc[2::3, 2] = None
+    found = agreement_card(rolled, raters=list(rolled))
+    row = found.table.set_index("coefficient").loc["Conger's kappa"]
+    assert np.isnan(row["estimate"])
+    assert row["note"] == "only 0 cases were filed by every rater"
+    assert found.leading == "Krippendorff's alpha"
+    assert found.low < found.estimate < found.high
+
+
+def test_bad_input_of_the_card(cases):
+    with pytest.raises(Problem, match="name two columns"):
+        agreement_card(cases, raters=["coder_a"])
+    with pytest.raises(Problem, match="'3', which the order does not name"):
+        agreement_card(cases, ordered="012")
+    with pytest.raises(Refusal, match="one category 'a' throughout"):
+        agreement_card(ratings([[20]]))
+    with pytest.raises(Refusal, match="200 categories"):
+        agreement_card(pd.DataFrame({"coder_a": range(200), "coder_b": range(200)}))
+    with pytest.raises(Refusal, match="9 usable rows"):
+        agreement_card(ratings([[4, 1], [0, 4]]))
+    lopsided = pd.DataFrame([[0, 1], [2, 0]], index=list("ab"), columns=list("ab"))
+    with pytest.raises(Problem, match="no table of disagreement"):
+        agreement_card(ratings([[40, 9], [6, 45]]), disagreement=lopsided)
+
+
+def test_numbers_with_blanks_are_the_same_categories(cases):
+    floats = cases.astype(float)
+    assert card_of(floats)["Fleiss' kappa", "none"] == card_of(cases)["Fleiss' kappa", "none"]
+
+
+def test_a_category_that_one_rater_alone_used():
+    found = category_agreement(ratings([[20, 0, 3], [2, 20, 1], [0, 0, 0]]))
+    row = found.table.set_index("category").loc["c"]
+    assert (row["uses"], row["raters"], row["estimate"], row["low"]) == (4, 1, 0, 0)
+    assert row["high"] == pytest.approx(wilson(0, 4)[1])
+    assert "Used by one rater only: c." in found.sentence()
+    assert "Most often mistaken for each other: a and c (50%" in found.sentence()
+
+
+def test_specific_agreement_of_two_is_that_of_cohens_table():
+    table = ratings([[20, 5, 1], [2, 20, 1], [4, 0, 9]])
+    one, other = category_agreement(table).table, cohen_kappa(table).table
+    assert one["estimate"].to_numpy() == pytest.approx(other["estimate"].to_numpy())
+
+
+# --- Against a standard ---------------------------------------------------------------------------
+
+
+def test_attribute_agreement_of_three_appraisers():
+    case = reference("attribute_agreement_binary")
+    columns = ["complaint", "rater", "trial", "given", "standard"]
+    long = pd.DataFrame(case["input"]["records"], columns=columns)
+    keys = ["complaint", "trial", "standard"]
+    table = long.pivot_table(index=keys, columns="rater", values="given", aggfunc="first")
+    table, expected = table.reset_index(), case["expected"]
+    found = standard_agreement(table, raters=["BL", "EG", "MH"], defect="No")
+    rows = found.table.set_index(["assessment", "rater"])
+    shares = ["matched", "inspected", "estimate", "low", "high"]
+
+    def same(row, wanted):
+        matched, inspected, low, high = wanted
+        assert rows.loc[row, shares].tolist() == pytest.approx(
+            [matched, inspected, matched / inspected, low / 100, high / 100], abs=5e-6
+        )
+
+    for rater, wanted in expected["per_appraiser"].items():
+        same(("within", rater), wanted["within"])
+        same(("vs standard", rater), wanted["vs_standard"])
+    same(("between", ""), expected["between_matched"])
+    same(("all vs standard", ""), expected["all_vs_standard"])
+    fleiss, cohen = rows["fleiss_kappa"], rows["cohen_kappa"]
+    assert fleiss["within"].to_dict() == pytest.approx(expected["fleiss_within"])
+    assert fleiss["vs standard"].to_dict() == pytest.approx(expected["fleiss_vs_standard"])
+    assert fleiss["between", ""] == pytest.approx(expected["fleiss_between"])
+    assert fleiss["all vs standard", ""] == pytest.approx(expected["fleiss_vs_standard_all"])
+    cohens = cohen["vs standard"].to_dict() | {"All": cohen["all vs standard", ""]}
+    assert cohens == pytest.approx(expected["cohen_vs_standard"])
+    for rater, wanted in expected["effectiveness"].items():
+        row = rows.loc["vs standard", rater]
+        assert 100 * row["miss"] == pytest.approx(wanted["miss_pct"], abs=5e-3)
+        assert 100 * row["false_alarm"] == pytest.approx(wanted["false_alarm_pct"], abs=5e-3)
+    assert "MH: as the standard says on 60.0 % (95% interval 32.3 to 83.7)" in found.sentence()
+    assert "MH 67% and 10%" in found.sentence()
+    assert found.most_trials == 3
+
+
+def test_minitabs_limits_and_its_one_sided_one_where_all_match():
+    case = reference("attribute_agreement_minitab")
+    n = case["input"]["n"]
+    right = pd.DataFrame({"complaint": range(n), "standard": ["x"] * n})
+    for name, matched in case["input"]["matched"].items():
+        right[name] = ["x"] * matched + ["y"] * (n - matched)
+    found = standard_agreement(right, raters=list(case["input"]["matched"]))
+    rows = found.table[found.table["assessment"] == "vs standard"].set_index("rater")
+    for name, (share, low, high) in case["expected"].items():
+        row = rows.loc[name]
+        shown = row["low_one_sided"] if row["matched"] == n else row["low"]
+        assert [100 * row["estimate"], 100 * shown, 100 * row["high"]] == pytest.approx(
+            [share, low, high], abs=case["tolerance"]
+        )
+    assert 100 * rows.loc["Holmes", "low"] == pytest.approx(100 * 0.025 ** (1 / 15))
+    assert "Minitab print a one-sided lower limit" in found.sentence()
+
+
+def test_bad_input_of_the_standard(cases):
+    table = cases.assign(complaint=range(400), standard="0")
+    with pytest.raises(Problem, match="different standards"):
+        standard_agreement(table.assign(complaint=1, standard=table["coder_a"]))
+    with pytest.raises(Refusal, match="No rater filed"):
+        standard_agreement(table.assign(coder_a=None, coder_b=None))
+    with pytest.raises(Refusal, match="No rater filed"):
+        standard_agreement(table.assign(standard=None))
+    found = standard_agreement(table.assign(coder_b=None))
+    assert found.silent == ("coder_b",)
+    assert "No rater filed a case twice" in found.sentence()
+
+
+# --- Over the months ------------------------------------------------------------------------------
+
+
+def months(cases, falls=0.0):
+    rng = np.random.default_rng(2)
+    at = np.arange(len(cases)) * 300 / len(cases)
+    spoilt = cases["coder_b"].where(rng.random(len(cases)) > falls * at / 300, "9")
+    coded = pd.Timestamp("2025-01-01", tz="UTC") + pd.to_timedelta(at, unit="D")
+    return cases.assign(coder_b=spoilt, coded=coded)
+
+
+def test_drift_is_the_slope_of_statsmodels(cases):
+    data = months(cases, falls=0.5)
+    found = agreement_drift(data)
+    x = (data["coded"] - data["coded"].min()) / pd.Timedelta(days=30.4375)
+    alike = (data["coder_a"] == data["coder_b"]).astype(float)
+    fit = sm.OLS(alike, sm.add_constant(x.to_numpy())).fit(cov_type="HC3", use_t=True)
+    low, high = fit.conf_int().to_numpy()[1]
+    assert (found.slope, found.low, found.high) == pytest.approx((fit.params.iloc[1], low, high))
+    assert found.verdict == "sinks"
+    assert found.table["cases"].sum() == found.cases == 400
+    january = alike[data["coded"] < "2025-02-01"]
+    assert found.table.loc[0, ["low", "high"]].tolist() == pytest.approx(
+        wilson(january.mean(), len(january))
+    )
+
+
+def test_no_drift_is_said_with_what_is_not_excluded(cases):
+    found = agreement_drift(months(cases), raters=list(cases))
+    assert found.verdict == "no drift shown"
+    assert f"A loss of up to {-100 * found.low:.2f} points a month" in found.sentence()
+
+
+def test_drift_from_a_standard_needs_one_rater(cases):
+    data = months(cases)
+    found = agreement_drift(data, raters=["coder_b"], standard="coder_a")
+    assert found.slope == pytest.approx(agreement_drift(data).slope)
+    with pytest.raises(Problem, match="name two columns"):
+        agreement_drift(data, raters=["coder_b"])
+
+
+def test_bad_input_of_drift(cases):
+    data = months(cases)
+    with pytest.raises(Refusal, match="in one month"):
+        agreement_drift(data.assign(coded=data["coded"].iloc[0]))
+    with pytest.raises(Refusal, match="agree to the same extent"):
+        agreement_drift(data.assign(coder_b=data["coder_a"]))
+    with pytest.raises(Problem, match="holds no times"):
+        agreement_drift(data.assign(coded="June"))
+    gaps = data.assign(coded=data["coded"].where(data.index > 9))
+    assert agreement_drift(gaps).left_out == 10
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda d: agreement_card(d, raters=["coder_a", "coder_b", "coder_c"], ordered="01239"),
+        lambda d: category_agreement(d),
+        lambda d: standard_agreement(d),
+        lambda d: agreement_drift(d),
+    ],
+)
+def test_every_finding_draws_and_speaks(cases, answer):
+    found = answer(months(cases, 0.3).assign(complaint=range(400), standard=cases["coder_a"]))
+    ax = found.plot(plt.figure().subplots())
+    assert ax.get_title(loc="left") + ax.get_title()
+    assert ax.lines
+    first = found.sentence().splitlines()[0]
+    assert "95% interval" in first
+    assert len(first) <= 220
     plt.close("all")
