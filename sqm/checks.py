@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+import numpy as np
 import pandas as pd
 
 
@@ -60,6 +61,16 @@ def need_columns(table: pd.DataFrame, columns: Iterable[str], *, source: str) ->
             raise Refusal(f"{source} has no column {column!r}.", nearest(column, table.columns))
 
 
+def need_numbers(answers: pd.DataFrame, items: Iterable[str], *, source: str) -> None:
+    """Insist that every one of these columns, which are there, holds numbers and not text."""
+    for item in items:
+        if not pd.api.types.is_numeric_dtype(answers[item]):
+            raise Problem(
+                f"{source}: {item!r} does not hold numbers.",
+                "give answers in scale points; name the codes of blanks under `missing`.",
+            )
+
+
 def need_on_scale(answers: pd.DataFrame, *, points: tuple[float, float], source: str) -> None:
     """Insist that every answer given lies on the answer scale."""
     low, high = points
@@ -71,6 +82,23 @@ def need_on_scale(answers: pd.DataFrame, *, points: tuple[float, float], source:
                 f" (first rows: {first_rows(off)}; values: {sorted(off.unique().tolist())[:8]}).",
                 "correct the source, or list the code under `missing` in the study's parameters.",
             )
+
+
+def need_sound_weights(weights: pd.Series, *, name: str) -> np.ndarray:
+    """Insist on weights of 0 or more that are not all 0, and hand them back as numbers."""
+    w = weights.to_numpy(dtype=float, na_value=np.nan)
+    wrong = ~np.isfinite(w) | (w < 0)
+    if wrong.any():
+        raise Problem(
+            f"{name} has {int(wrong.sum())} blank or negative weights (first rows: "
+            f"{first_rows(weights[wrong])}).",
+            "a weight says how many a respondent stands for: give 0 or more for each.",
+        )
+    if not w.sum() > 0:
+        raise Problem(
+            f"{name} has weights of zero only: they sum to zero.", "give positive weights, or none."
+        )
+    return w
 
 
 def need_rows(table: pd.DataFrame, rows: int, *, source: str, why: str) -> None:

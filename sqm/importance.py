@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from sqm.checks import Problem, Refusal
 
 MOST_FOR_SUBSETS = 15  # predictors: every one more doubles the 32,768 models
 SINGULAR = 1e-10  # an eigenvalue of a correlation matrix at or below it counts as nothing
-CELLS = 4_000_000  # numbers held at once while resampling
 
 
 def relative_weights(among: np.ndarray, with_outcome: np.ndarray) -> np.ndarray:
@@ -234,70 +231,3 @@ def complete_dominance(among: np.ndarray, with_outcome: np.ndarray) -> np.ndarra
             rest = rest[(rest >> i & 1 | rest >> j & 1) == 0]
             dominates[i, j] = (explained[rest | 1 << i] > explained[rest | 1 << j]).all()
     return dominates
-
-
-# --- Resampled moments ----------------------------------------------------------------------------
-
-
-def resampled(
-    values: np.ndarray, *, resamples: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Means and covariances of bootstrap samples of the rows, computed side by side.
-
-    Parameters
-    ----------
-    values : ndarray, shape (n, k)
-        Complete rows.
-    resamples : int
-    rng : Generator
-
-    Returns
-    -------
-    means : ndarray, shape (resamples, k)
-    covariances : ndarray, shape (resamples, k, k)
-        Divisor n - 1.
-
-    Examples
-    --------
-    >>> means, spread = resampled(np.eye(2), resamples=5, rng=np.random.default_rng(1))
-    >>> means.shape, spread.shape, bool(np.allclose(means.sum(axis=1), 1))
-    ((5, 2), (5, 2, 2), True)
-    """
-    n, k = values.shape
-    centre = values.mean(axis=0)
-    centred = values - centre  # so that large means cost no digits
-    above, beside = np.triu_indices(k)
-    products = np.empty((resamples, len(above)))
-    means = np.empty((resamples, k))
-    for rows, times in _times(n, resamples, rng):
-        means[rows] = times @ centred / n
-        for i in range(k):
-            of_i = above == i
-            products[rows, of_i] = times @ (centred[:, i : i + 1] * centred[:, beside[of_i]])
-    spread = np.empty((resamples, k, k))
-    covariance = (products / n - means[:, above] * means[:, beside]) * n / (n - 1)
-    spread[:, above, beside] = spread[:, beside, above] = covariance
-    return means + centre, spread
-
-
-def _times(n: int, resamples: int, rng: np.random.Generator) -> Iterator[tuple[slice, np.ndarray]]:
-    """How often each row is drawn, for some resamples at a time."""
-    step = max(CELLS // n, 1)
-    for start in range(0, resamples, step):
-        size = min(step, resamples - start)
-        drawn = rng.integers(n, size=(size, n)) + np.arange(size)[:, None] * n
-        times = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
-        yield slice(start, start + size), times.astype(float)
-
-
-def as_correlations(covariances: np.ndarray) -> np.ndarray:
-    """Correlations of covariance matrices, shape (..., k, k); NaN beside what never varies.
-
-    Examples
-    --------
-    >>> as_correlations(np.array([[4.0, 3.0], [3.0, 9.0]])).tolist()
-    [[1.0, 0.5], [0.5, 1.0]]
-    """
-    spread = np.sqrt(np.diagonal(covariances, axis1=-2, axis2=-1))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return covariances / spread[..., :, None] / spread[..., None, :]

@@ -64,6 +64,17 @@ def spell(
     )
 
 
+def spell_p(value: float) -> str:
+    """Write a chance the way every sentence of sqm does.
+
+    Examples
+    --------
+    >>> spell_p(0.0421), spell_p(0.00002)
+    ('p = 0.042', 'p < 0.001')
+    """
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+
+
 def digits_for(low: float, high: float) -> int:
     """Decimals that leave two figures to half an interval's width, and a limit its sign.
 
@@ -109,6 +120,104 @@ def wilson(share: float, effective_n: float, *, confidence: float = 0.95) -> tup
     scale = 1 + z**2 / effective_n
     low, high = float((centre - half) / scale), float((centre + half) / scale)
     return (low if share > 0 else 0.0), (high if share < 1 else 1.0)  # exact at the ends
+
+
+def student(values: np.ndarray, *, confidence: float) -> tuple:
+    """Mean of the values, or of each column, with Student's interval; two rows are needed.
+
+    Examples
+    --------
+    1, 2, 3: 2 with half a width of 4.3027 / sqrt(3).
+
+    >>> [round(each, 4) for each in student(np.array([1.0, 2.0, 3.0]), confidence=0.95)]
+    [2.0, -0.4841, 4.4841]
+    """
+    n = len(values)
+    half = stats.t.ppf((1 + confidence) / 2, n - 1) * values.std(axis=0, ddof=1) / np.sqrt(n)
+    mean = values.mean(axis=0)
+    if np.ndim(mean) == 0:
+        return float(mean), float(mean - half), float(mean + half)
+    return mean, mean - half, mean + half
+
+
+def logit_limits(share: np.ndarray, half: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Limits of a share between 0 and 1, half a width apart on the scale of log odds.
+
+    Examples
+    --------
+    Odds of 1, divided and multiplied by 3.
+
+    >>> [round(float(limit), 6) for limit in logit_limits(0.5, np.log(3))]
+    [0.25, 0.75]
+    """
+    middle = np.log(share / (1 - share))
+    return 1 / (1 + np.exp(half - middle)), 1 / (1 + np.exp(-half - middle))
+
+
+def correlation_limits(
+    estimate: np.ndarray, errors: np.ndarray, *, confidence: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Limits of a correlation from its standard error, on Fisher's z scale.
+
+    Plain ones where those would pass 1: a correlation that may well be 1 then has an interval
+    that holds 1.
+
+    Examples
+    --------
+    >>> low, high = correlation_limits(np.array([0.0, 0.99]), np.array([0.1, 0.1]), confidence=0.95)
+    >>> low.round(3).tolist(), high.round(3).tolist()
+    ([-0.194, 0.794], [0.194, 1.186])
+    """
+    half = stats.norm.ppf((1 + confidence) / 2) * errors
+    inside = np.abs(estimate) + half < 1
+    centre = np.arctanh(np.where(inside, estimate, 0.0))
+    bent = half / (1 - np.tanh(centre) ** 2)
+    low = np.where(inside, np.tanh(centre - bent), estimate - half)
+    return low, np.where(inside, np.tanh(centre + bent), estimate + half)
+
+
+def below_one(estimate: float, error: float, n: int, confidence: float) -> tuple[float, float]:
+    """Interval of a coefficient that cannot exceed 1, from its standard error.
+
+    Notes
+    -----
+    Symmetric in log(1 - estimate), with Student's quantile of n - 1.  Bonett, D. G. (2002).
+    Journal of Educational and Behavioral Statistics 27, 335-340. doi:10.3102/10769986027004335
+
+    Examples
+    --------
+    1 - 0.8 = 0.2 is divided and multiplied by exp(1.96 * 0.05 / 0.2).
+
+    >>> [round(x, 3) for x in below_one(0.8, 0.05, 100_000, 0.95)]
+    [0.674, 0.877]
+    """
+    if not estimate < 1:
+        return np.nan, np.nan
+    factor = np.exp(stats.t.ppf((1 + confidence) / 2, n - 1) * error / (1 - estimate))
+    return float(1 - (1 - estimate) * factor), float(1 - (1 - estimate) / factor)
+
+
+def percentiles(draws: np.ndarray, *, confidence: float) -> tuple[np.ndarray, np.ndarray]:
+    """The limits between which the middle of the draws lies, one column at a time.
+
+    Examples
+    --------
+    >>> [float(limit) for limit in percentiles(np.arange(5), confidence=0.5)]
+    [1.0, 3.0]
+    """
+    low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
+    return low, high
+
+
+def kish(weights: np.ndarray) -> float:
+    """How many rows of equal weight would tell as much: Kish's (sum w)^2 / sum w^2.
+
+    Examples
+    --------
+    >>> float(kish(np.array([1.0, 1.0, 2.0])))  # 16 / 6
+    2.6666666666666665
+    """
+    return float(weights.sum() ** 2 / (weights**2).sum())
 
 
 def share(
@@ -198,5 +307,37 @@ def _mean_variance(values: pd.Series, clusters: pd.DataFrame | None) -> float:
 
 def _one_way(values: pd.Series, by: list[pd.Series]) -> float:
     sums = (values - values.mean()).groupby([part.to_numpy() for part in by], dropna=False).sum()
-    groups = len(sums)
-    return float((sums**2).sum()) * groups / max(groups - 1, 1) / len(values) ** 2
+    return variance_of_sum(sums.to_numpy()) / len(values) ** 2
+
+
+def variance_of_sum(parts: np.ndarray, groups: np.ndarray | None = None) -> float:
+    """Variance of a sum of what single rows contribute to an estimate (the sandwich).
+
+    Parameters
+    ----------
+    parts : ndarray, shape (rows,)
+        Each row's influence; they sum to 0.
+    groups : ndarray of int, shape (rows,), optional
+        Codes from 0 of what rows share: those of one group are allowed to be alike.
+
+    Returns
+    -------
+    float
+        G / (G - 1) times the sum of the squared sums of the G groups (or rows).
+
+    Examples
+    --------
+    Of a mean of 1, 2, 3: 1 / 3; if the first two go together, 2 * (2 * (1 / 3)^2).
+
+    >>> parts = np.array([-1, 0, 1]) / 3
+    >>> round(variance_of_sum(parts), 4), round(variance_of_sum(parts, np.array([0, 0, 1])), 4)
+    (0.3333, 0.4444)
+    """
+    sums = parts if groups is None else np.bincount(groups, weights=parts)
+    return float((sums**2).sum()) * len(sums) / max(len(sums) - 1, 1)
+
+
+def standard_error(influences: np.ndarray) -> float:
+    """Standard error of a number from what each respondent contributes to it."""
+    n = len(influences)
+    return float(np.sqrt((influences**2).sum() / (n * (n - 1))))

@@ -103,6 +103,10 @@ def dots(
     meaning : sequence of str, one a row, optional
         A key of ``MEANING`` for each row; ``usual`` if not given.
     """
+    if not len(table):
+        ax.text(0.5, 0.5, "nothing can be shown", transform=ax.transAxes, ha="center")
+        ax.set(xticks=[], yticks=[])
+        return ax
     rows = np.arange(len(table))
     meaning = ["usual"] * len(table) if meaning is None else list(meaning)
     for row, what, (_, each) in zip(rows, meaning, table.iterrows(), strict=True):

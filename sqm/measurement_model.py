@@ -20,6 +20,7 @@ STEPS = 150  # a model that can be estimated needs about 20
 SCORING = 4  # of them by Fisher scoring
 ENOUGH = 1e-18  # squared length of the last step, in standard errors of one respondent
 LEVELS = ("configural", "metric", "scalar")
+PER_PARAMETER = 5  # respondents, below which a caution is given (Bentler and Chou 1987)
 
 
 @dataclass(frozen=True, eq=False)
@@ -290,6 +291,20 @@ def fit(covariances: np.ndarray, *, respondents: int, groups: Sequence[Sequence[
         np.log(np.diag(covariances)).sum() - np.linalg.slogdet(covariances)[1]
     )
     return _one_fit(free, model, [one], _saturated([one]), baseline, variance, converged)
+
+
+def parameters(groups: Sequence[Sequence[int]]) -> int:
+    """How many parameters `fit` estimates: loadings, residual variances, factor correlations.
+
+    Examples
+    --------
+    Two factors of three items: 6 + 6 + 1; a factor of one item has no residual variance.
+
+    >>> parameters([[0, 1, 2], [3, 4, 5]]), parameters([[0, 1, 2], [3]])
+    (13, 8)
+    """
+    p, m = sum(map(len, groups)), len(groups)
+    return 2 * p - sum(len(items) == 1 for items in groups) + m * (m - 1) // 2
 
 
 def one_factor(covariances: np.ndarray, *, respondents: int) -> Fit:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from sqm.checks import Problem, need_columns, need_share
+from sqm.checks import Problem, need_columns, need_numbers, need_share
 
 SOURCE = "the answers"
 FEWEST = 4  # complete rows below which no interval (Fisher's needs n - 3) can be given
@@ -54,14 +54,32 @@ def consistency(values: np.ndarray, confidence: float) -> tuple[float, float, fl
         estimate = alpha(values)
         return estimate, *feldt(estimate, n, k, confidence)
     r = correlation(values[:, 0], values[:, 1])
+    return tuple(map(spearman_brown, [r, *fisher(r, n, confidence)]))
+
+
+def spearman_brown(r: float) -> float:
+    """Reliability of the sum of two items that correlate r."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        estimate, low, high = (2 * x / (1 + x) for x in np.array([r, *fisher(r, n, confidence)]))
-    return float(estimate), float(low), float(high)
+        return float(2 * np.float64(r) / (1 + np.float64(r)))
 
 
 def complete(answers: pd.DataFrame) -> np.ndarray:
     """Rows without a blank, as numbers."""
     return answers.dropna().to_numpy(dtype=float)
+
+
+def never_vary(values: np.ndarray, items: list[str]) -> list[str]:
+    """The items to which everyone who answered gave the same answer; blanks do not count.
+
+    Examples
+    --------
+    >>> never_vary(np.array([[1.0, 2.0], [1.0, 3.0], [np.nan, 2.0]]), ["a", "b"])
+    ['a']
+    """
+    given = (column[np.isfinite(column)] for column in values.T)
+    return [
+        item for item, each in zip(items, given, strict=True) if not len(each) or np.ptp(each) == 0
+    ]
 
 
 def why_not(values: np.ndarray, items: list[str]) -> str:
@@ -70,7 +88,7 @@ def why_not(values: np.ndarray, items: list[str]) -> str:
         return "one item has no internal consistency"
     if len(values) < FEWEST:
         return f"only {len(values)} respondents answered every item"
-    flat = [item for item, column in zip(items, values.T, strict=True) if np.ptp(column) == 0]
+    flat = never_vary(values, items)
     return f"everyone gave the same answer to {', '.join(flat)}" if flat else ""
 
 
@@ -231,12 +249,6 @@ def by_covariances(values: np.ndarray, slope: np.ndarray) -> np.ndarray:
     return moved - moved.mean()
 
 
-def standard_error(influences: np.ndarray) -> float:
-    """Standard error of a number from what each respondent contributes to it."""
-    n = len(influences)
-    return float(np.sqrt((influences**2).sum() / (n * (n - 1))))
-
-
 def jackknife(
     statistic: Callable[[np.ndarray], np.ndarray],
     values: np.ndarray,
@@ -265,27 +277,6 @@ def jackknife(
     return np.sqrt((groups - 1) * without.var(axis=0))
 
 
-def below_one(estimate: float, error: float, n: int, confidence: float) -> tuple[float, float]:
-    """Interval of a coefficient that cannot exceed 1, from its standard error.
-
-    Notes
-    -----
-    Symmetric in log(1 - estimate), with Student's quantile of n - 1.  Bonett, D. G. (2002).
-    Journal of Educational and Behavioral Statistics 27, 335-340. doi:10.3102/10769986027004335
-
-    Examples
-    --------
-    1 - 0.8 = 0.2 is divided and multiplied by exp(1.96 * 0.05 / 0.2).
-
-    >>> [round(x, 3) for x in below_one(0.8, 0.05, 100_000, 0.95)]
-    [0.674, 0.877]
-    """
-    if not estimate < 1:
-        return np.nan, np.nan
-    factor = np.exp(stats.t.ppf((1 + confidence) / 2, n - 1) * error / (1 - estimate))
-    return float(1 - (1 - estimate) * factor), float(1 - (1 - estimate) / factor)
-
-
 # --- What scales must hold ------------------------------------------------------------------------
 
 
@@ -300,12 +291,7 @@ def need_scales(answers: pd.DataFrame, dimensions: dict, confidence: float) -> N
                 f"The scale {name!r} has no item, or one twice.", "list each of its items once."
             )
         need_columns(answers, items, source=SOURCE)
-        text = [item for item in items if not pd.api.types.is_numeric_dtype(answers[item])]
-        if text:
-            raise Problem(
-                f"{SOURCE}: {text[0]!r} does not hold numbers.",
-                "give answers in scale points; name the codes of blanks under `missing`.",
-            )
+        need_numbers(answers, items, source=SOURCE)
 
 
 def need_members(declared: list[str], dimensions: dict) -> None:

@@ -129,7 +129,7 @@ class Study:
     def scales(self) -> dict[str, tuple[float, float]]:
         """Lowest and highest answer of each of the survey's roles that has a scale."""
         roles_of = self._spec("survey").roles
-        return {name: role.scale for name, role in roles_of.items() if role.scale is not None}
+        return _Scales({name: role.scale for name, role in roles_of.items() if role.scale})
 
     @property
     def perceptions(self) -> list[str]:
@@ -149,8 +149,13 @@ class Study:
     @property
     def points(self) -> tuple[float, float]:
         """Lowest and highest answer of the survey's items."""
-        low, high = self._spec("survey").scale
-        return low, high
+        scale = self._spec("survey").scale
+        if scale is None:
+            raise Refusal(
+                "The survey's items have no scale.",
+                "give the lowest and highest answer, as `scale: [1, 7]` under data.survey.",
+            )
+        return scale
 
     def lacks(self, need: str) -> str:
         """Say why ``need`` is not met; blank if it is.
@@ -296,6 +301,16 @@ class Study:
             for name, parameter in known.items()
             if name != "study"
         }
+
+
+class _Scales(dict[str, tuple[float, float]]):
+    """Scales by role; asked for one that the study does not give, they refuse the question."""
+
+    def __missing__(self, role: str) -> tuple[float, float]:
+        raise Refusal(
+            f"The survey's {role!r} has no scale.",
+            f"give its lowest and highest answer: {role}: {{column: …, scale: [1, 7]}}.",
+        )
 
 
 def versions() -> dict[str, str]:

@@ -1,5 +1,6 @@
 """A small project of its own for tests that run whole studies."""
 
+import matplotlib as mpl
 import nbformat
 import pytest
 
@@ -25,6 +26,13 @@ CLOSE = """\
     "parameters": {{"confidence": confidence}}, "read": [], "recalled": {{}},
     "kept": [{{"name": "answer", "files": {{}}}}], "not_examined": [], "versions": {{}}}}))
 """
+
+
+@pytest.fixture(autouse=True)
+def pictures_as_found():
+    """What one test does to the look of pictures is undone before the next."""
+    with mpl.rc_context():
+        yield
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import pytest
 
 from sqm.checks import Problem, Refusal
 from sqm.importance import (
-    as_correlations,
     coefficients,
     complete_dominance,
     conditional_dominance,
@@ -17,7 +16,6 @@ from sqm.importance import (
     explained_by_subsets,
     lmg,
     relative_weights,
-    resampled,
 )
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -98,13 +96,3 @@ def test_what_cannot_be_weighed():
     with pytest.raises(Problem, match="65,536 models"):
         lmg(np.eye(16), np.zeros(16))
     assert definite(np.array([np.eye(2), np.full((2, 2), np.nan)])).tolist() == [True, False]
-
-
-def test_resampled_moments_are_those_of_the_rows_drawn():
-    values = np.random.default_rng(2).normal(50, 3, size=(30, 3))
-    means, spread = resampled(values, resamples=4, rng=np.random.default_rng(7))
-    rows = np.random.default_rng(7).integers(30, size=(4, 30))
-    for i in range(4):
-        assert means[i] == pytest.approx(values[rows[i]].mean(axis=0))
-        assert spread[i] == pytest.approx(np.cov(values[rows[i]], rowvar=False))
-    assert np.diagonal(as_correlations(spread), axis1=1, axis2=2) == pytest.approx(np.ones((4, 3)))

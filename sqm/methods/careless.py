@@ -20,6 +20,7 @@ DRAWN = 10_000  # attentive respondents simulated to find how rare a sign is amo
 PER_ITEM = 3  # respondents per item below which a distance in all items means nothing
 FEWEST_PAIRS = 3  # pairs, or dimensions, over which one respondent's answers can correlate
 STRONG = 0.6  # correlation from which two items count as saying the same
+FEW = 50  # respondents below which cut-offs modelled on them are called rough
 TOO_FAST = 2.0  # seconds an item, Huang and others (2012)
 
 
@@ -57,14 +58,17 @@ class Careless(Finding):
     longest_95: float
 
     def sentence(self) -> str:
+        low, high = wilson(self.share, self.respondents, confidence=self.confidence)
         words = (
-            f"{self.one_answer} of {self.respondents} respondents ({self.share:.1%}) gave one "
-            f"answer to all {self.items} items as recorded; the median respondent's longest run of "
-            f"one answer is {self.longest_median:.0f}, that of 95 in 100 at most "
+            f"{self.one_answer:,} of {counted(self.respondents, 'respondent')} gave one answer to "
+            f"all they answered of {counted(self.items, 'item')}: {self.share:.1%} "
+            f"({self.confidence * 100:.4g}% interval {low:.1%} to {high:.1%}).\n"
+            "Items as recorded, nothing turned round. The median respondent's longest run of one "
+            f"answer is {self.longest_median:.0f}, that of 95 in 100 at most "
             f"{self.longest_95:.0f} (blanks skipped, items in the order asked)."
         )
         if self.left_out:
-            words += f" {self.left_out} who answered fewer than half of the items are not judged."
+            words += f" {self.left_out:,} who answered fewer than half of the items are not judged."
         if self.one_answer:
             words += f" {self._change()} Show both; leaving people out is a choice to be stated."
         return words
@@ -77,6 +81,8 @@ class Careless(Finding):
         if change.empty:
             return "No scale's alpha can be compared without them."
         most = change.abs().idxmax()
+        if abs(change[most]) < 0.005:
+            return "Without them no scale's alpha moves by as much as 0.005."
         return (
             f"Without them alpha moves most for {most}: from {before[most]:.2f} "
             f"to {after[most]:.2f}."
@@ -141,13 +147,18 @@ class Flags(Finding):
             f"{self.flagged:,} of {counted(self.respondents, 'respondent')} show "
             f"{counted(self.together, 'sign')} of careless answering or a strong one: "
             f"{self.share:.1%} "
-            f"({level} interval {self.low:.1%} to {self.high:.1%}); of attentive respondents "
+            f"({level} interval {self.low:.1%} to {self.high:.1%}); were all attentive, "
             f"{mistaken} would.\n",
             f"Flagged by each sign: {each}.",
             f"Cut-offs are such that of {DRAWN:,} simulated attentive respondents, with the same "
             "shares of answers, correlations and blanks, no more than the stated share passes; "
             f"the rule as a whole flags {self.false_alarms:.2%} of them.",
         ]
+        if self.respondents < FEW:
+            words.append(
+                f"They are modelled on {counted(self.respondents, 'respondent')} only, so the "
+                "cut-offs are rough."
+            )
         if (used["sign"] == "too fast").any():
             words.append(f"Too fast: under {TOO_FAST:g} s an item; its false alarms are not known.")
         if len(unused):
@@ -218,10 +229,16 @@ class WithAndWithout(Finding):
         known = self.table.dropna(subset="change")
         if known.empty:
             return f"No {self.what} can be compared (see the notes)."
+        if not self.left_out:
+            about = self.what.partition(",")[0]
+            return f"Nobody is left out, which changes no conclusion on {about}."
         row = known.loc[known["change"].abs().idxmax()]
         key = self.table.columns[0]
-        changed = self.overturned or self.outside or not self.same_order
-        verdict = "changes a conclusion" if changed else "changes no conclusion"
+        verdict = "changes no conclusion"
+        if self.overturned or self.outside:
+            verdict = "changes a conclusion"
+        elif not self.same_order:
+            verdict = "changes no more than which is lowest or highest"
         return (
             f"Leaving out {counted(self.left_out, 'respondent')} {verdict} on {self.what}; it "
             f"moves most for {row[key]}: from {row['estimate']:.2f} ({row['low']:.2f} to "
@@ -235,6 +252,8 @@ class WithAndWithout(Finding):
         words[0] += "all respondents;"
         if np.isfinite(self.threshold):
             words.append(f"{self.overturned} change their verdict against {self.threshold:g};")
+        if self.compared == 1:
+            return " ".join(words).removesuffix(";") + "."
         order = "the same" if self.same_order else "not the same"
         return " ".join([*words, f"lowest and highest are {order}."])
 
@@ -283,7 +302,8 @@ def careless(
     Problem
         If an item is missing from ``answers``.
     Refusal
-        If nobody answered half of the items, or everyone gave one answer throughout.
+        If there is one item only, nobody answered half of the items, or everyone gave one answer
+        throughout.
 
     Notes
     -----
@@ -306,6 +326,7 @@ def careless(
     need_columns(answers, items, source=SOURCE)
     scales.need_scales(answers, dimensions, confidence)
     scales.need_members(declared, dimensions)
+    _need_two(items)
     given = answers[items].notna().sum(axis="columns")
     judged = (given >= max(2, len(items) / 2)).to_numpy()
     if not judged.any():
@@ -376,7 +397,8 @@ def careless_flags(
     Raises
     ------
     Refusal
-        If nobody answered half of the items, or everyone gave one answer throughout.
+        If there is one item only, nobody answered half of the items, or everyone gave one answer
+        throughout.
 
     Notes
     -----
@@ -418,6 +440,12 @@ def careless_flags(
     scales.need_scales(answers, dimensions, confidence)
     scales.need_members(declared, dimensions)
     need_share(false_alarms, name="false_alarms")
+    if together < 1 or (asked is not None and asked < 1):
+        raise Problem(
+            f"together is {together}, asked is {asked}.",
+            "flag by one sign or more, and count one question or more.",
+        )
+    _need_two(items)
     judged, reference = _who(answers[items])
     values = answers[items].to_numpy(dtype=float, na_value=np.nan)
     signs = _Signs(items, dimensions, declared, values[reference])
@@ -534,6 +562,14 @@ def longest_run(answers: pd.DataFrame) -> np.ndarray:
         last = np.where(there, now, last)
         longest = np.maximum(longest, run)
     return longest
+
+
+def _need_two(items: list[str]) -> None:
+    if len(items) < 2:
+        raise Refusal(
+            f"{counted(len(items), 'item')} cannot show who answered without reading.",
+            "look at all items of the questionnaire, in the order asked.",
+        )
 
 
 def _with_and_without(answers, keep, dimensions, declared, confidence) -> pd.DataFrame:
@@ -684,7 +720,7 @@ class _Signs:
         self.notes["distance"] = few if n < PER_ITEM * k else ""
         short = f"fewer than {FEWEST_PAIRS} dimensions of two items or more"
         self.notes["even-odd"] = short if len(self.groups) < FEWEST_PAIRS else ""
-        pairs = f"{len(self.pairs)} pairs of items correlate {STRONG} or more"
+        pairs = f"pairs of items that correlate {STRONG} or more: {len(self.pairs)}"
         self.notes["synonyms"] = pairs if len(self.pairs) < FEWEST_PAIRS else ""
 
     def of(self, values: np.ndarray) -> dict[str, np.ndarray]:

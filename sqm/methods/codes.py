@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from scipy import stats
 
 from sqm import look
-from sqm.checks import Problem, Refusal, need_columns, need_share
+from sqm.checks import Problem, Refusal, need_columns, need_numbers, need_share
 from sqm.finding import Finding, counted
 from sqm.interval import spell
 from sqm.scales import SOURCE
@@ -65,6 +65,8 @@ class SuspectCodes(Finding):
         Items looked at, and answers in them.
     points : tuple of float
         The scale as declared; as found where none is.
+    given : tuple of float
+        Lowest and highest answer given.
     """
 
     confidence: float
@@ -72,6 +74,7 @@ class SuspectCodes(Finding):
     items: int
     answers: int
     points: tuple[float, float]
+    given: tuple[float, float]
 
     def sentence(self) -> str:
         low, high = self.points
@@ -82,7 +85,8 @@ class SuspectCodes(Finding):
             "other items like those who gave the value next to it."
         )
         if not self.suspects:
-            return f"No value looks like a code that acts as an answer.\n{rest}{self._unjudged()}"
+            none = f"No value looks like a code that acts as an answer{self._half_used()}."
+            return f"{none}\n{rest}{self._unjudged()}"
         whole = [self._row(value) for value in self.suspects]
         also = ", ".join(f"{value:g}" for value in self.suspects[1:6])
         words = [f"{self._evidence(whole[0])}{f' Also suspected: {also}.' if also else ''}\n"]
@@ -94,14 +98,24 @@ class SuspectCodes(Finding):
         ]
         return " ".join([*words, rest]).replace("\n ", "\n") + self._unjudged()
 
+    def _half_used(self) -> str:
+        """A scale of which not even half is used may be declared wrongly, and then tilts means."""
+        (low, high), (least, most) = self.points, self.given
+        if self.answers < ENOUGH or not most - least < (high - low) / 2:
+            return ""
+        return (
+            f"; but all answers lie from {least:g} to {most:g}, on a scale said to run from "
+            f"{low:g} to {high:g}: check `scale`"
+        )
+
     def _row(self, value: float) -> pd.Series:
         rows = self.table[(self.table["value"] == value) & self.table["suspected"]]
         whole = rows[rows["item"] == ALL]
         return whole.iloc[0] if len(whole) else rows.loc[rows["answers"].idxmax()]
 
     def _evidence(self, row: pd.Series) -> str:
-        where = self.table[(self.table["value"] == row["value"]) & self.table["suspected"]]
-        names = [look.shorten(item, width=24) for item in where["item"] if item != ALL]
+        where = self.table.loc[self.table["value"] == row["value"], "item"]
+        names = [look.shorten(item, width=24) for item in where if item != ALL]
         place = names[0] if len(names) == 1 else counted(len(names), "item")
         words = f"Is {row['value']:g} a code? It is averaged as an answer {row['answers']:,} times"
         if row["sign"] != ACTS:
@@ -228,6 +242,7 @@ def suspect_codes(
         items=len(items),
         answers=int(given[items].notna().sum().sum()),
         points=(float(scale[0]), float(scale[1])),
+        given=(float(values[0]) + 0.0, float(values[-1]) + 0.0),  # no minus nought
     )
 
 
@@ -243,12 +258,7 @@ def _numbers(answers, items, others, points, confidence) -> pd.DataFrame:
             f"The scale runs from {points[0]} to {points[1]}.", "give the lowest answer first."
         )
     need_columns(answers, [*items, *others], source=SOURCE)
-    for column in [*items, *others]:
-        if not pd.api.types.is_numeric_dtype(answers[column]):
-            raise Problem(
-                f"{SOURCE}: {column!r} does not hold numbers.",
-                "give answers in scale points; name the codes of blanks under `missing`.",
-            )
+    need_numbers(answers, [*items, *others], source=SOURCE)
     given = answers[list(dict.fromkeys([*items, *others]))].astype(float)
     if not given[items].notna().any(axis=None):
         raise Refusal("No item has an answer.", "check that the answers were read.")

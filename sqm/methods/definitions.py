@@ -9,12 +9,11 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from scipy import stats
 
 from sqm import look
 from sqm.checks import Problem, Refusal, first_rows, need_columns, need_share
 from sqm.finding import Finding, counted
-from sqm.interval import spell, wilson
+from sqm.interval import below_one, spell, standard_error, wilson
 from sqm.predicate import defects, numbers
 
 NEEDED = ("ctq", "table", "measure", "direction", "limit", "unit", "target")
@@ -673,7 +672,5 @@ def _beyond(
         least, _ = wilson(1.0, n, confidence=confidence)
         return 1.0, float((least - chance) / (1 - chance)), 1.0
     part = (alike - agreed) / (1 - chance) - slope * (1 - agreed) / (1 - chance) ** 2
-    error = np.sqrt((part**2).sum() / (n * (n - 1)))
-    half = stats.t.ppf((1 + confidence) / 2, n - 1) * error / (1 - value)
-    low, high = 1 - (1 - value) * np.exp([half, -half])
-    return float(value), float(max(low, -1.0)), float(high)
+    low, high = below_one(value, standard_error(part), n, confidence)
+    return float(value), max(low, -1.0), high

@@ -911,8 +911,7 @@ def _three(name: str, values: tuple[float, float, float]) -> dict[str, float]:
 
 
 def _clustered_error(influence: np.ndarray, groups: np.ndarray) -> float:
-    sums = np.bincount(groups, weights=influence)
-    return float(np.sqrt((sums**2).sum() * len(sums) / (len(sums) - 1)))
+    return float(np.sqrt(interval.variance_of_sum(influence, groups)))
 
 
 def _area(y: np.ndarray, score: np.ndarray) -> tuple[float, np.ndarray]:
@@ -933,7 +932,7 @@ def _auc(y, p, groups, t) -> tuple[float, float, float]:
     if not 0 < auc < 1:
         return auc, auc, auc
     half = t * error / (auc * (1 - auc))
-    return auc, expit(logit(auc) - half), expit(logit(auc) + half)
+    return auc, *interval.logit_limits(auc, half)
 
 
 def _ratio(y, p, groups, t) -> tuple[float, float, float]:

@@ -93,10 +93,10 @@ class Fitness(Finding):
         words.append(self._small())
         if self.set_aside:
             aside = self.table[self.table["check"] == "set aside"]
-            each = ", ".join(_place(row) for row in aside.head(4).itertuples())
+            each = "; ".join(_place(row) for row in aside.head(4).itertuples())
             words.append(
                 f"{self.set_aside:,} values or rows were set aside before, as the study's "
-                f"parameters declare ({each}{' and more' if len(aside) > 4 else ''})."
+                f"parameters declare ({each}{'; and more' if len(aside) > 4 else ''})."
             )
         return " ".join(word for word in words if word).replace("\n ", "\n")
 
@@ -144,6 +144,9 @@ class Fitness(Finding):
 
     def _plot_missing(self, ax: Axes) -> Axes:
         rows = self.table[self.table["check"] == "missing"].head(15)
+        if rows.empty:
+            ax.text(0.5, 0.5, "nothing is missing", transform=ax.transAxes, ha="center")
+            ax.set_xlim(0, 100)
         at = np.arange(len(rows))
         colours = [look.MEANING["worse" if threat else "usual"] for threat in rows["threat"]]
         ax.barh(at, rows["share"] * 100, color=colours, height=0.6)
@@ -459,8 +462,8 @@ def _set_aside(notes: pd.DataFrame, tables: dict) -> list[tuple]:
     )
     rows = []
     for note in notes.itertuples():
-        if note.treatment == "detected" or note.what == "blank":
-            continue  # how the file is written, and what counts as missing anyway
+        if note.treatment in ("detected", "kept") or note.what == "blank":
+            continue  # how the file is written, what stayed, and what counts as missing anyway
         number = int(note.rows)
         share = number / max(len(tables.get(note.table, [])), number, 1)
         column = "" if pd.isna(note.column) else str(note.column)

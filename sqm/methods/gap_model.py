@@ -10,7 +10,15 @@ from matplotlib.axes import Axes
 from scipy import stats
 
 from sqm import look
-from sqm.checks import Problem, Refusal, nearest, need_columns, need_on_scale, need_share
+from sqm.checks import (
+    Problem,
+    Refusal,
+    nearest,
+    need_columns,
+    need_numbers,
+    need_on_scale,
+    need_share,
+)
 from sqm.finding import Finding, counted
 from sqm.interval import spell
 
@@ -47,15 +55,23 @@ class Side:
         By dimension.
     influence : ndarray, shape (judges, dimensions)
         Each judge's part in each mean's error: the covariance of the means is its square, summed.
+    counts : Series
+        How many judged each dimension.
     judges : int
+        How many judged any of them.
     fixed : bool
         Whether it is a number that was set, without sampling error.
     """
 
     means: pd.Series
     influence: np.ndarray
+    counts: pd.Series
     judges: int
     fixed: bool
+
+    def fewest(self, dimensions: list[str]) -> int:
+        """Judges of the dimension that fewest judged."""
+        return int(self.counts[dimensions].min())
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,9 +83,10 @@ class GapModel(Finding):
     table : DataFrame, one row per gap, and per gap and dimension, and per gap and site
         ``gap`` (1 to 5), ``name``; ``dimension`` and ``site`` ("all" where over all of them);
         ``first`` and ``second``, the mean of either side in points; ``judges_first``,
-        ``judges_second``; ``estimate``, ``low``, ``high``, first less second in points, below 0
-        where quality is lost (gap 5 on who answered both sides); ``widest``, the share of draws
-        in which this gap is the lowest of the five (rows over all only); ``note``.
+        ``judges_second`` (of that dimension, or of any where over all); ``estimate``, ``low``,
+        ``high``, first less second in points, below 0 where quality is lost (gap 5 on who answered
+        both sides); ``widest``, the share of draws in which this gap is the lowest of the five
+        (rows over all only); ``note``.
     widest : str
         Name of the gap that is lowest over all dimensions; empty if none has an interval.
     widest_share : float
@@ -211,13 +228,13 @@ def gap_model(
     Notes
     -----
     Gap 1 is beliefs less expectations, 2 standards less beliefs, 3 delivered less standards, 4
-    delivered less promised, 5 perceptions less expectations [1]_ [2]_; below 0 is short
-    throughout.  A judge's score of a dimension is the mean of that judge's rows; the mean over
-    judges has their spread.  Gaps 1 to 4 compare different people: Welch's interval with
-    Satterthwaite's degrees of freedom [3]_; gap 5 compares each respondent with themselves:
-    Student's.  Over all dimensions, every dimension counts alike.  ``widest`` draws every
-    side's means from a multivariate t with judges less one degrees of freedom, so gaps that
-    share a side move together, and a side with few judges moves far.
+    delivered less promised, 5 perceptions less expectations [1]_ [2]_; below 0 is short throughout.
+    A judge's score of a dimension is the mean of that judge's rows; the mean over judges has their
+    spread, and the degrees of freedom of the dimension that fewest judged. Gaps 1 to 4 compare
+    different people: Welch's interval with Satterthwaite's degrees of freedom [3]_; gap 5 compares
+    each respondent with themselves: Student's. Over all dimensions, every dimension counts alike.
+    ``widest`` draws every side's means from a multivariate t with judges less one degrees of
+    freedom, so gaps that share a side move together, and a side with few judges moves far.
 
     References
     ----------
@@ -279,9 +296,7 @@ def _survey(answers, dimensions, expectations, points) -> dict[str, pd.DataFrame
     wanted = [expectations[item] for item in items if item in expectations]
     need_columns(answers, [*items, *wanted], source=SOURCE)
     given = answers[list(dict.fromkeys([*items, *wanted]))]
-    text = [each for each in given if not pd.api.types.is_numeric_dtype(given[each])]
-    if text:
-        raise Problem(f"{SOURCE}: {text[0]!r} does not hold numbers.", "give scale points.")
+    need_numbers(given, given, source=SOURCE)
     need_on_scale(given.astype(float), points=points, source=SOURCE)
     seen, hoped = {}, {}
     for name, each in dimensions.items():
@@ -329,13 +344,13 @@ def _sides(survey, scores, where: dict) -> dict[str, Side]:
 def _side(wide: pd.DataFrame, *, fixed: bool) -> Side:
     wide = wide.loc[:, wide.notna().any()]
     values, n = wide.to_numpy(dtype=float), len(wide)
+    means, counts = wide.mean(), wide.notna().sum()
     if n == 0:
-        return Side(wide.mean(), values, 0, fixed)
-    there = ~np.isnan(values)
-    means = wide.mean()
-    away = np.where(there, values - means.to_numpy(), 0.0) / np.maximum(there.mean(axis=0), 1e-12)
-    scale = 0.0 if fixed or n < FEWEST else 1 / np.sqrt(n * (n - 1))
-    return Side(means, away * scale, n, fixed)
+        return Side(means, values, counts, 0, fixed)
+    away = np.where(np.isnan(values), 0.0, values - means.to_numpy())
+    judged = counts.to_numpy()
+    scale = 1 / np.sqrt(judged * np.maximum(judged - 1.0, 1.0))  # squared and summed: s^2 / n
+    return Side(means, away * (0.0 if fixed else scale), counts, n, fixed)
 
 
 def _mean(side: Side, dimensions: list[str]) -> tuple[float, float]:
@@ -380,8 +395,8 @@ def _row(sides, gap, dimensions, dimension, site, confidence) -> dict:
     row = {"gap": gap, "name": name, "dimension": dimension, "site": site}
     blank = dict.fromkeys(("first", "second", "estimate", "low", "high"), np.nan)
     counts = {
-        "judges_first": sides[first].judges if first in sides else 0,
-        "judges_second": sides[second].judges if second in sides else 0,
+        f"judges_{place}": _judges(sides.get(name), dimension)
+        for place, name in (("first", first), ("second", second))
     }
     if lacking:
         return row | blank | counts | {"note": f"no table of {' or '.join(lacking)}"}
@@ -405,19 +420,28 @@ def _gap(sides, gap, both, confidence) -> tuple[float, float, float, str]:
     names = ["differences"] if gap == 5 else list(GAPS[gap][1:])
     parts = [_mean(sides[name], both) for name in names]
     estimate = parts[0][0] - (parts[1][0] if len(parts) > 1 else 0.0)
-    alone = [n for n in names if sides[n].judges < FEWEST and not sides[n].fixed]
+    fewest = {name: sides[name].fewest(both) for name in names}
+    alone = [name for name in names if fewest[name] < FEWEST and not sides[name].fixed]
     if alone:
-        return estimate, np.nan, np.nan, f"one judge in {' and '.join(alone)}: no interval"
+        where = "" if all(sides[name].judges < FEWEST for name in alone) else " of a dimension"
+        told = " and ".join(alone)
+        return estimate, np.nan, np.nan, f"one judge{where} in {told}: no interval"
     variance = sum(part[1] for part in parts)
     if variance == 0:
         return estimate, np.nan, np.nan, "neither side varies: no interval"
     spent = sum(
-        part[1] ** 2 / (sides[name].judges - 1)
+        part[1] ** 2 / (fewest[name] - 1)
         for part, name in zip(parts, names, strict=True)
         if part[1] > 0
     )
     half = stats.t.ppf(tail, variance**2 / spent) * np.sqrt(variance)
     return estimate, estimate - half, estimate + half, ""
+
+
+def _judges(side: Side | None, dimension: str) -> int:
+    if side is None:
+        return 0
+    return side.judges if dimension == EVERY else int(side.counts.get(dimension, 0))
 
 
 def _lowest_share(sides, gaps: list[int], draws: int, rng: np.random.Generator) -> np.ndarray:
@@ -445,7 +469,7 @@ def _drawn(side: Side, draws: int, rng: np.random.Generator) -> pd.DataFrame:
     values, vectors = np.linalg.eigh(side.influence.T @ side.influence)
     root = vectors * np.sqrt(values.clip(min=0))
     normal = rng.normal(size=(draws, len(root))) @ root.T
-    freedom = max(side.judges - 1, 1)
+    freedom = max(int(side.counts.min()) - 1, 1)
     heavy = np.sqrt(rng.chisquare(freedom, draws) / freedom)
     return pd.DataFrame(normal / heavy[:, None] + side.means.to_numpy(), columns=side.means.index)
 

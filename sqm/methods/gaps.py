@@ -10,13 +10,18 @@ from matplotlib.axes import Axes
 from scipy import stats
 
 from sqm import look, scales
-from sqm.checks import Problem, Refusal, need_columns, need_share
+from sqm.checks import Problem, Refusal, need_columns, need_numbers, need_share
 from sqm.finding import Finding, counted
-from sqm.importance import resampled
-from sqm.interval import spell
+from sqm.interval import spell, standard_error, student
+from sqm.moments import CELLS, resampled
 
 SOURCE = "the answers"
 FEWEST = 10  # respondents below which a mean gap gets no interval
+APART = 0.05  # difference of the two reliabilities of a gap from which it is explained
+RELIABILITIES = {
+    "classical": ("estimate", "low", "high"),
+    "differences": ("of_differences", "of_differences_low", "of_differences_high"),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,26 +70,41 @@ class Gaps(Finding):
 
     def sentence(self) -> str:
         row = self.table.loc[self.table["dimension"] == self.widest].iloc[0]
-        words = [
-            self._overall(),
-            f"{'The widest shortfall is' if row['estimate'] < 0 else 'The smallest surplus is'} "
-            f"in {self.widest}: {self._spelt(row['estimate'], row['low'], row['high'])}.\n",
-            f"It rests on {row['respondents']} respondents, {row['left_out']} with a blank left "
-            f"out, and is the lowest in {self.widest_share:.0%} of {self.resamples} resamples"
-            f"{self._rival()}.",
-        ]
+        words = [self._overall()]
+        if self.table["estimate"].notna().sum() > 1:
+            what = "The widest shortfall is" if row["estimate"] < 0 else "The smallest surplus is"
+            found = self._spelt(row["estimate"], row["low"], row["high"])
+            words[0] += f" {what} in {self.widest}: {found}."
+        words[0] += "\n"
+        words.append(self._rests(row))
         above = self.table.loc[self.table["low"] > 0, "dimension"]
         if len(above):
             words.append(f"Above expectation: {', '.join(above)}.")
         words += self._cautions()
         return " ".join(words).replace("\n ", "\n")
 
+    def _rests(self, row: pd.Series) -> str:
+        if self.table["estimate"].notna().sum() == 1:
+            return (
+                f"It rests on {counted(row['respondents'], 'respondent')}, {row['left_out']:,} "
+                "with a blank left out."
+            )
+        return (
+            f"Over all it rests on {counted(self.respondents, 'respondent')} with every pair of "
+            f"answers of a dimension or more, {self.left_out:,} without; {self.widest} on "
+            f"{row['respondents']:,}, {row['left_out']:,} with a blank left out. It is the lowest "
+            f"in {self.widest_share:.0%} of {self.resamples:,} resamples{self._rival()}."
+        )
+
     def _overall(self) -> str:
-        verb = "falls short of" if self.high < 0 else "exceeds" if self.low > 0 else "comes near"
+        low, high = (self.low, self.high) if np.isfinite(self.low) else (self.overall,) * 2
+        verb = "falls short of" if high < 0 else "exceeds" if low > 0 else "cannot be told from"
+        known = int(self.table["estimate"].notna().sum())
+        over = "all" if known == len(self.table) else f"{known} of {len(self.table)}"
+        over = f"over {over} dimensions" if known > 1 else f"in {self.widest}"
         return (
             f"The service {verb} what respondents expect: "
-            f"{self._spelt(self.overall, self.low, self.high)} over all dimensions, on "
-            f"{self.respondents:,} respondents."
+            f"{self._spelt(self.overall, self.low, self.high)} {over}."
         )
 
     def _rival(self) -> str:
@@ -94,8 +114,10 @@ class Gaps(Finding):
         next_row = rest.loc[rest["widest"].idxmax()]
         return f", {next_row['dimension']} in {next_row['widest']:.0%}: too close to tell which"
 
-    def _spelt(self, *three: float) -> str:
-        return spell(*three, confidence=self.confidence, unit="points")
+    def _spelt(self, estimate: float, low: float, high: float) -> str:
+        if not np.isfinite(low):
+            return f"{estimate:.2f} points (no interval: everyone has the same gap)"
+        return spell(estimate, low, high, confidence=self.confidence, unit="points")
 
     def _cautions(self) -> list[str]:
         known = self.table["reliability"].dropna()
@@ -106,9 +128,11 @@ class Gaps(Finding):
                 f"in every item: without them the overall gap is {self.overall_without:.2f}."
             )
         if len(known):
+            least, most = f"{known.min():.2f}", f"{known.max():.2f}"
+            spread = least if least == most else f"{least} to {most} by dimension"
             words.append(
-                f"The means stand; a single respondent's gap is only as good as its reliability "
-                f"({known.min():.2f} to {known.max():.2f} by dimension)."
+                "The means stand; a single respondent's gap is only as good as its reliability "
+                f"({spread})."
             )
         unsaid = self.table[self.table["estimate"].isna()]
         if len(unsaid):
@@ -155,9 +179,9 @@ class ItemGaps(Finding):
         )
         return (
             f"{int((known['high'] < 0).sum())} of {len(known)} items fall short of expectation, "
-            f"{int((known['low'] > 0).sum())} exceed it, each judged by its own interval. The "
-            f"lowest is {row['item']} ({row['dimension']}): {found} on {row['respondents']} "
-            f"respondents who answered both questions."
+            f"{int((known['low'] > 0).sum())} exceed it, each judged by its own interval; lowest "
+            f"is {look.shorten(row['item'])}: {found}.\nThat item belongs to {row['dimension']} "
+            f"and rests on {counted(row['respondents'], 'respondent')} who answered both questions."
         )
 
     def plot(self, ax: Axes | None = None) -> Axes:
@@ -181,12 +205,13 @@ class GapGate(Finding):
     table : DataFrame, one row per dimension
         ``dimension``, ``items``, ``respondents``; ``perception_reliability``,
         ``expectation_reliability`` (Cronbach's alpha) and ``correlation`` of the two scores;
-        ``estimate``, ``low``, ``high``, the reliability of their difference;
-        ``of_differences``, alpha of the item differences; ``perception_with_outcome``,
-        ``perception_low``, ``perception_high`` and ``gap_with_outcome``, ``gap_low``,
-        ``gap_high``, correlations with satisfaction; ``usable``, whether both reliabilities of
-        the gap reach the gate; ``settled``, whether the interval lies on one side of the gate;
-        ``score``, "gap" or "perception", what later questions shall use; ``note``.
+        ``estimate``, ``low``, ``high``, the reliability of their difference by the classical
+        formula; ``of_differences``, ``of_differences_low``, ``of_differences_high``, alpha of the
+        item differences; ``perception_with_outcome``, ``perception_low``, ``perception_high`` and
+        ``gap_with_outcome``, ``gap_low``, ``gap_high``, correlations with satisfaction;
+        ``usable``, whether both reliabilities of the gap reach the gate; ``settled``, whether
+        both intervals lie above the gate, or one of them below it; ``score``, "gap" or
+        "perception", what later questions shall use; ``note``.
     gap_reliability : float
         The gate, 0 to 1.
     usable : int
@@ -204,27 +229,19 @@ class GapGate(Finding):
     resamples: int
 
     def sentence(self) -> str:
-        words = [self._answer()]
         known = self.table.dropna(subset="estimate")
+        row = None
         if len(known):
-            row = known.loc[known["estimate"].idxmin()]
-            much = ", which leaves much error in the difference"
-            much = much if row["estimate"] < self.gap_reliability else ""
-            words.append(
-                f"Lowest is {row['dimension']}: {self._spelt(row)} on {row['respondents']:,} "
-                f"respondents, where perceptions reach {row['perception_reliability']:.2f} and "
-                f"expectations {row['expectation_reliability']:.2f}; the two correlate "
-                f"{row['correlation']:.2f}{much}"
-                f" (alpha of the item differences: {row['of_differences']:.2f})."
-            )
-            words += self._evidence(row)
+            row = known.loc[known[["estimate", "of_differences"]].min(axis=1).idxmin()]
+        words = [self._answer(row)]
+        if row is not None:
+            words += [*self._both(row), *self._evidence(row)]
         close = known.loc[~known["settled"], "dimension"]
         if len(close):
-            words.append(f"The interval reaches across the gate: {', '.join(close)}.")
+            words.append(f"An interval reaches across the gate: {', '.join(close)}.")
         words.append(
-            f"The gate is {self.gap_reliability:.2f}, and the lower of the two reliabilities has "
-            f"to reach it; intervals come from {self.resamples:,} resamples and are approximate. "
-            "Mean gaps stand whatever the gate says."
+            f"Intervals come from {self.resamples:,} resamples and are approximate. Mean gaps "
+            "stand whatever the gate says."
         )
         noted = self.table[self.table["note"] != ""]
         if len(noted):
@@ -232,21 +249,43 @@ class GapGate(Finding):
             words.append(f"Not known, so perception is used: {told}.")
         return " ".join(words).replace("\n ", "\n")
 
-    def _answer(self) -> str:
+    def _answer(self, row: pd.Series | None) -> str:
+        lowest = ""
+        if row is not None:
+            classical = row["estimate"] <= row["of_differences"]
+            found = self._spelt(row, "classical" if classical else "differences")
+            lowest = f"; lowest is {look.shorten(row['dimension'], width=20)}, {found}"
         if self.usable == len(self.table):
-            return "A person's own gap is reliable enough to be used in every dimension.\n"
-        if self.usable == 0:
-            return (
-                "A person's own gap is too unreliable to be used in any dimension: use perception "
-                "alone (SERVPERF) for correlations, drivers and rankings.\n"
-            )
-        return (
-            f"A person's own gap may be used in {self.usable} of {len(self.table)} dimensions; "
-            "for the others use perception alone (SERVPERF).\n"
-        )
+            told = "is reliable enough to be used in every dimension"
+        elif self.usable == 0:
+            told = "is too unreliable to be used in any dimension, use perception alone (SERVPERF)"
+        else:
+            told = f"may be used in {self.usable} of {len(self.table)} dimensions, for the others "
+            told += "use perception alone (SERVPERF)"
+        return f"A person's own gap {told}{lowest}, gate {self.gap_reliability:.2f}.\n"
 
-    def _spelt(self, row: pd.Series) -> str:
-        return spell(row["estimate"], row["low"], row["high"], confidence=self.confidence)
+    def _both(self, row: pd.Series) -> list[str]:
+        """The two reliabilities of one dimension, and why they are not the same."""
+        words = [
+            "Two reliabilities have to reach the gate: the classical one, from the reliabilities "
+            "and the correlation of the two scores, and alpha of the item differences. For "
+            f"{row['dimension']} they are {self._spelt(row, 'classical')} and "
+            f"{self._spelt(row, 'differences')} on {row['respondents']:,} respondents; perceptions "
+            f"reach {row['perception_reliability']:.2f}, expectations "
+            f"{row['expectation_reliability']:.2f}, and the two correlate {row['correlation']:.2f}."
+        ]
+        apart = row["of_differences"] - row["estimate"]
+        if abs(apart) >= APART:
+            more, errs = ("more", "low") if apart > 0 else ("less", "high")
+            words.append(
+                f"They differ because the two answers to one item go together {more} than answers "
+                f"to different items do; the classical formula overlooks that and errs {errs} "
+                "here. Asking for both is deliberately strict."
+            )
+        return words
+
+    def _spelt(self, row: pd.Series, which: str) -> str:
+        return spell(*(row[each] for each in RELIABILITIES[which]), confidence=self.confidence)
 
     def _evidence(self, row: pd.Series) -> list[str]:
         if not np.isfinite(row["gap_with_outcome"]):
@@ -260,13 +299,17 @@ class GapGate(Finding):
     def plot(self, ax: Axes | None = None) -> Axes:
         ax = look.axes(ax)
         known = self.table.dropna(subset="estimate")
-        meaning = np.where(known["usable"], "better", "worse")
-        look.dots(ax, known, names=known["dimension"], meaning=meaning)
+        ends = ["estimate", "low", "high"]
+        both = [known[list(each)].set_axis(ends, axis=1) for each in RELIABILITIES.values()]
+        names = [f"{name} · {each}" for name in known["dimension"] for each in RELIABILITIES]
+        rows = pd.concat(both).sort_index(kind="stable")
+        meaning = np.where(rows["estimate"] >= self.gap_reliability, "better", "worse")
+        look.dots(ax, rows, names=names, meaning=meaning)
         ax.axvline(self.gap_reliability, color=look.MEANING["limit"])
         return look.label(
             ax,
             title="Is a person's own gap reliable enough to be used?",
-            x="reliability of perception less expectation (line: the gate)",
+            x="reliability of perception less expectation (line: the gate; both have to reach it)",
         )
 
 
@@ -298,7 +341,8 @@ def servqual_gaps(
     Returns
     -------
     Gaps
-        A dimension with fewer than ten respondents gets NaN and a note.
+        A dimension with fewer than ten respondents gets NaN and a note; one whose gap is the same
+        for everyone has no interval.
 
     Raises
     ------
@@ -450,11 +494,16 @@ def gap_gate(
     Notes
     -----
     With alphas a_p, a_e, variances v_p, v_e of the two scores and their covariance c, the
-    reliability of the difference is (a_p v_p + a_e v_e - 2 c) / (v_p + v_e - 2 c) [1]_.  It takes
-    the errors of the two answers as uncorrelated and is too low where they are not; alpha of
-    the item differences does not, but counts what one item's two answers share as signal.  So
-    both must reach the gate.  Nunnally's 0.7 [2]_ is the default.  The interval is the percentile
-    bootstrap's over respondents (approximate); correlations have Fisher's.
+    reliability of the difference is (a_p v_p + a_e v_e - 2 c) / (v_p + v_e - 2 c) [1]_.  Alpha of
+    the k item differences exceeds it by 2 k (s - o) / (v_p + v_e - 2 c) in variances of sums,
+    where s is the mean covariance of the two answers to one item and o that of answers to
+    different items.  The classical formula supposes s = o.  What one item's answers share beyond
+    that cancels in their difference, be it error or substance, so with s > o the classical figure
+    is too low and with s < o too high, and alpha of the differences is the better of the two.
+    Both must reach the gate all the same: the classical one is what the literature against
+    difference scores goes by, and to refuse a gap costs only that perception is used in its
+    place.  Nunnally's 0.7 [2]_ is the default.  Intervals are the percentile bootstrap's over
+    respondents (approximate); correlations have Fisher's.
 
     References
     ----------
@@ -485,7 +534,8 @@ def gap_gate(
     table = pd.DataFrame(rows)
     lower = table[["estimate", "of_differences"]].min(axis=1, skipna=False)
     usable = lower >= gap_reliability
-    settled = (table["low"] >= gap_reliability) | (table["high"] < gap_reliability)
+    lows, highs = table[["low", "of_differences_low"]], table[["high", "of_differences_high"]]
+    settled = (lows >= gap_reliability).all(axis=1) | (highs < gap_reliability).any(axis=1)
     score = np.where(usable, "gap", "perception")
     table = table.assign(usable=usable, settled=settled, score=score)
     table["note"] = table.pop("note")
@@ -568,18 +618,20 @@ def _gate_row(answers, name, items, expectations, pleased, confidence, resamples
     values = np.hstack([seen[whole].to_numpy(), hoped[whole].to_numpy()])
     k, n = len(items), len(values)
     blank = ("perception_reliability", "expectation_reliability", "correlation", "estimate", "low")
-    blank += ("high", "of_differences", "perception_with_outcome", "perception_low")
-    blank += ("perception_high", "gap_with_outcome", "gap_low", "gap_high")
+    blank += ("high", "of_differences", "of_differences_low", "of_differences_high")
+    blank += ("perception_with_outcome", "perception_low", "perception_high")
+    blank += ("gap_with_outcome", "gap_low", "gap_high")
     row = {"dimension": name, "items": k, "respondents": n} | dict.fromkeys(blank, np.nan)
     row["note"] = _why_not(values, k)
     if row["note"]:
         return row
     parts = _of_gap(np.cov(values, rowvar=False), k)
-    row |= dict(zip(blank[:4], map(float, parts), strict=True))
-    drawn = _of_gap(resampled(values, resamples=resamples, rng=rng)[1], k)[3]
+    drawn = _of_gap(resampled(values, resamples=resamples, rng=rng)[1], k)
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
-    row["low"], row["high"] = map(float, np.nanquantile(drawn, tails))
-    row["of_differences"] = _reliability(values[:, :k] - values[:, k:])
+    row |= dict(zip(blank[:3], map(float, parts[:3]), strict=True))
+    for names, estimate, again in zip(RELIABILITIES.values(), parts[3:], drawn[3:], strict=True):
+        limits = np.nanquantile(again, tails)
+        row |= dict(zip(names, map(float, [estimate, *limits]), strict=True))
     if pleased is not None:
         row |= _with_outcome(values, k, pleased[whole].to_numpy(), confidence)
     return row
@@ -597,17 +649,20 @@ def _why_not(values: np.ndarray, k: int) -> str:
 
 
 def _of_gap(covariance: np.ndarray, k: int) -> tuple:
-    """Alpha of perceptions and expectations, their correlation, reliability of the difference."""
+    """Alphas of perceptions and expectations, their correlation, both of the difference."""
     seen, hoped = covariance[..., :k, :k], covariance[..., k:, k:]
     both = covariance[..., :k, k:].sum(axis=(-2, -1))
     sums = [block.sum(axis=(-2, -1)) for block in (seen, hoped)]
     traces = [np.trace(block, axis1=-2, axis2=-1) for block in (seen, hoped)]
     true = [k / (k - 1) * (v - t) for v, t in zip(sums, traces, strict=True)]
+    other_items = both - np.trace(covariance[..., :k, k:], axis1=-2, axis2=-1)
     with np.errstate(invalid="ignore", divide="ignore"):
         alphas = [t / v for t, v in zip(true, sums, strict=True)]
         correlation = both / np.sqrt(sums[0] * sums[1])
-        gap = (true[0] + true[1] - 2 * both) / (sums[0] + sums[1] - 2 * both)
-    return (*alphas, correlation, gap)
+        spread = sums[0] + sums[1] - 2 * both
+        gap = (true[0] + true[1] - 2 * both) / spread
+        of_items = (true[0] + true[1] - 2 * k / (k - 1) * other_items) / spread
+    return (*alphas, correlation, gap, of_items)
 
 
 def _with_outcome(values, k, pleased, confidence) -> dict:
@@ -655,16 +710,25 @@ def _row(answers, name, items, expectations, differences, confidence) -> dict:
         "low": low,
         "high": high,
         "reliability": _reliability(whole.to_numpy()),
-        "note": "" if len(whole) >= FEWEST else f"only {len(whole)} respondents with every pair",
+        "note": _no_interval(estimate, low, len(whole)),
     }
 
 
+def _no_interval(estimate: float, low: float, respondents: int) -> str:
+    """Why a mean gap has no interval; empty if it has one."""
+    if np.isfinite(low):
+        return ""
+    if np.isfinite(estimate):
+        return "everyone has the same gap: no interval"
+    return f"only {respondents} respondents with every pair"
+
+
 def _mean_interval(values: np.ndarray, confidence: float) -> tuple[float, float, float]:
-    n = len(values)
-    if n < FEWEST:
+    if len(values) < FEWEST:
         return np.nan, np.nan, np.nan
-    half = stats.t.ppf((1 + confidence) / 2, n - 1) * values.std(ddof=1) / np.sqrt(n)
-    return float(values.mean()), float(values.mean() - half), float(values.mean() + half)
+    if np.ptp(values) < 1e-12:  # no spread seen says nothing of how far the mean may be off
+        return float(values.mean()), np.nan, np.nan
+    return student(values, confidence=confidence)
 
 
 def _mean_of_means(scores: np.ndarray, confidence: float) -> tuple[float, float, float]:
@@ -672,7 +736,9 @@ def _mean_of_means(scores: np.ndarray, confidence: float) -> tuple[float, float,
     n, there = len(scores), ~np.isnan(scores)
     means = np.nanmean(scores, axis=0)
     influence = (np.where(there, scores - means, 0.0) / there.mean(axis=0)).mean(axis=1)
-    half = stats.t.ppf((1 + confidence) / 2, n - 1) * np.sqrt((influence**2).sum() / n / (n - 1))
+    if np.ptp(influence) < 1e-12:
+        return float(means.mean()), np.nan, np.nan
+    half = stats.t.ppf((1 + confidence) / 2, n - 1) * standard_error(influence)
     return float(means.mean()), float(means.mean() - half), float(means.mean() + half)
 
 
@@ -682,20 +748,23 @@ def _reliability(values: np.ndarray) -> float:
     if k < 2 or n < FEWEST or (np.ptp(values, axis=0) == 0).any():
         return np.nan
     if k == 2:
-        r = np.corrcoef(values.T)[0, 1]
-        return float(2 * r / (1 + r)) if r > -1 else np.nan
-    total = values.sum(axis=1).var(ddof=1)
-    if total == 0:
-        return np.nan
-    return float(k / (k - 1) * (1 - values.var(axis=0, ddof=1).sum() / total))
+        r = scales.correlation(*values.T)
+        return scales.spearman_brown(r) if r > -1 else np.nan
+    return scales.alpha(values)
 
 
 def _lowest_share(scores: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
     """Share of bootstrap samples in which each column has the lowest mean; ties are split."""
     n, there = len(scores), ~np.isnan(scores)
-    times = rng.multinomial(n, np.full(n, 1 / n), size=resamples).astype(float)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        means = (times @ np.where(there, scores, 0.0)) / (times @ there)
+    chances, filled = np.full(n, 1 / n), np.where(there, scores, 0.0)
+    step = max(CELLS // n, 1)  # a hundred thousand respondents would fill the memory at once
+    parts = []
+    for start in range(0, resamples, step):
+        size = min(step, resamples - start)
+        times = rng.multinomial(n, chances, size=size).astype(float)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            parts.append((times @ filled) / (times @ there))
+    means = np.concatenate(parts)
     lowest = means == np.nanmin(means, axis=1, keepdims=True)
     return (lowest / lowest.sum(axis=1, keepdims=True)).mean(axis=0)
 
@@ -721,9 +790,4 @@ def _need_pairs(answers, dimensions, expectations, confidence) -> None:
         )
     columns = [*items, *(expectations[item] for item in items)]
     need_columns(answers, columns, source=SOURCE)
-    text = [each for each in columns if not pd.api.types.is_numeric_dtype(answers[each])]
-    if text:
-        raise Problem(
-            f"{SOURCE}: {text[0]!r} does not hold numbers.",
-            "give answers in scale points; name the codes of blanks under `missing`.",
-        )
+    need_numbers(answers, columns, source=SOURCE)

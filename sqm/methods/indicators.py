@@ -482,7 +482,7 @@ def _mean(
     parts = values - mean
     sums = [parts.to_numpy(), parts.groupby(alike).sum().to_numpy()]
     sums = [each for each in sums if len(each) > 1]
-    errors = [np.sqrt(len(each) / (len(each) - 1) * (each**2).sum()) / n for each in sums]
+    errors = [np.sqrt(interval.variance_of_sum(each)) / n for each in sums]
     widest = int(np.argmax(errors))
     low, high = _hall(sums[widest], confidence) * errors[widest]
     return mean, mean + float(low), mean + float(high), parts

@@ -14,7 +14,7 @@ from scipy import stats
 from sqm import look
 from sqm.checks import Problem, Refusal, nearest, need_columns, need_share
 from sqm.finding import Finding, counted
-from sqm.interval import spell
+from sqm.interval import percentiles, spell, student
 
 FEWEST = 3  # targets below which no interval is worth the name
 POINTS = 10_000  # at which a generalized interval is worked out
@@ -534,7 +534,7 @@ def _spread_out(dimensions: int) -> np.ndarray:
 
 
 def _limits(draws: np.ndarray, confidence: float) -> tuple[float, float]:
-    low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
+    low, high = percentiles(draws, confidence=confidence)
     return float(low), float(high)
 
 
@@ -619,14 +619,10 @@ def _repeat(values: np.ndarray, confidence: float) -> dict[str, float]:
     n, k = values.shape
     between, _, occasions, error = _mean_squares(values)
     difference, tail, df = values[:, -1] - values[:, 0], (1 + confidence) / 2, (n - 1) * (k - 1)
-    mean = float(difference.mean())
-    half = float(stats.t.ppf(tail, n - 1) * difference.std(ddof=1) / np.sqrt(n))
     sure = np.sqrt(df * error / stats.chi2.ppf([tail, 1 - tail], df))
     found = [_absolute(between, occasions, error, n, k), *_fixed_raters(values, confidence)]
     found += [
-        mean,
-        mean - half,
-        mean + half,
+        *student(difference, confidence=confidence),
         np.sqrt(error),
         *sure,
         stats.norm.ppf(tail) * np.sqrt(2 * error),

@@ -9,10 +9,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from scipy import stats
 
-from sqm import look, measurement_model, scales
-from sqm.checks import Problem, Refusal, need_columns, need_one_of, need_share
+from sqm import claim, look, measurement_model, scales
+from sqm.checks import Refusal, need_columns, need_one_of, need_share
 from sqm.finding import Finding, counted
-from sqm.interval import spell
+from sqm.interval import spell, spell_p
 from sqm.measurement_model import LEVELS, GroupFit
 from sqm.scales import SOURCE
 
@@ -149,7 +149,8 @@ class Invariance(Finding):
             words.append(
                 f"{row.level}: CFI {row.cfi_change:+.3f}, RMSEA {row.rmsea_change:+.3f}, SRMR "
                 f"{row.srmr_change:+.3f}, chi-square up {row.chi2_difference:,.1f} for "
-                f"{int(row.df_difference)} parameters fewer ({_p(row.p_difference)})"
+                f"{counted(int(row.df_difference), 'parameter')} fewer "
+                f"({spell_p(row.p_difference)})"
             )
         return f"Against the level before: {'; '.join(words)}." if words else ""
 
@@ -446,13 +447,11 @@ def _split(
 ) -> _Split:
     scales.need_scales(answers, dimensions, 0.95)
     need_columns(answers, [group], source=SOURCE)
-    items = [item for each in dimensions.values() for item in each]
-    if len(set(items)) < len(items):
-        raise Problem("An item belongs to more than one dimension.", "name each item once.")
+    items, places = claim.layout(dimensions)
     whole = answers[items].notna().all(axis=1) & answers[group].notna()
     labels = answers.loc[whole, group].astype(str)
     sizes = labels.value_counts()
-    least = max(fewest, _parameters(dimensions) + 1)
+    least = max(fewest, measurement_model.parameters(places) + len(items) + 1)  # with means
     enough = sorted(sizes.index[sizes >= least])
     small = tuple(sorted(set(answers[group].dropna().astype(str)) - set(enough)))
     names = _in_order(enough, small, reference, least)
@@ -460,20 +459,13 @@ def _split(
     rows = {name: values[(labels == name).to_numpy()] for name in names}
     for name, part in rows.items():
         _need_moving(part, items, name)
-    ends = np.cumsum([len(each) for each in dimensions.values()])[:-1]
     return _Split(
         names=names,
         samples=[measurement_model.sample(part) for part in rows.values()],
-        places=[list(part) for part in np.split(np.arange(len(items)), ends)],
+        places=places,
         left_out=int((~whole).sum()),
         too_small=small,
     )
-
-
-def _parameters(dimensions: dict) -> int:
-    """Of the configural model, in one group."""
-    p, m = sum(map(len, dimensions.values())), len(dimensions)
-    return 3 * p - sum(len(items) == 1 for items in dimensions.values()) + m * (m - 1) // 2
 
 
 def _in_order(enough: list[str], small: tuple[str, ...], reference: str, least: int) -> list[str]:
@@ -497,7 +489,7 @@ def _in_order(enough: list[str], small: tuple[str, ...], reference: str, least: 
 
 
 def _need_moving(values: np.ndarray, items: list[str], name: str) -> None:
-    flat = [item for item, column in zip(items, values.T, strict=True) if np.ptp(column) == 0]
+    flat = scales.never_vary(values, items)
     if flat:
         raise Refusal(
             f"In the group {name!r} everyone gave the same answer to {', '.join(flat)}.",
@@ -566,7 +558,3 @@ def _mean_rows(split: _Split, dimensions: list[str], confidence: float) -> pd.Da
                 }
             )
     return pd.DataFrame(rows)
-
-
-def _p(value: float) -> str:
-    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"

@@ -9,12 +9,11 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from scipy import stats
 
 from sqm import look
 from sqm.checks import Problem, Refusal, first_rows, need_columns, need_share
 from sqm.finding import Finding, counted
-from sqm.interval import spell, wilson
+from sqm.interval import spell, student, wilson
 
 SOURCE = "the Kano answers"
 # Functional answers in rows, dysfunctional ones in columns, both in the order like, must-be,
@@ -605,11 +604,9 @@ def _mean(scores: np.ndarray, confidence: float) -> tuple[float, float, float]:
     n = len(scores)
     if n == 0:
         return (np.nan,) * 3
-    mean = float(scores.mean())
     if n == 1 or np.ptp(scores) == 0:
-        return mean, np.nan, np.nan
-    half = stats.t.ppf((1 + confidence) / 2, n - 1) * scores.std(ddof=1) / np.sqrt(n)
-    return mean, float(mean - half), float(mean + half)
+        return float(scores.mean()), np.nan, np.nan
+    return student(scores, confidence=confidence)
 
 
 def _quadrant(having: float, missing: float) -> str:

@@ -12,10 +12,19 @@ from matplotlib.ticker import NullFormatter
 from scipy import stats
 
 from sqm import look
-from sqm.checks import Problem, Refusal, need_columns, need_on_scale, need_one_of, need_share
+from sqm.checks import (
+    Problem,
+    Refusal,
+    need_columns,
+    need_numbers,
+    need_on_scale,
+    need_one_of,
+    need_share,
+    need_sound_weights,
+)
 from sqm.clock import local
 from sqm.finding import Finding, counted
-from sqm.interval import few_clusters, spell, wilson
+from sqm.interval import few_clusters, kish, spell, variance_of_sum, wilson
 
 SOURCE = "the survey"
 FEWEST = 10  # answers below which no interval is given
@@ -720,6 +729,11 @@ def sample_size(
     393.4
     """
     need_share(power, name="power")
+    if response_rate == 0:
+        raise Refusal(
+            "Nobody who was invited answered, so no number of invitations brings answers.",
+            "complete the list of invitations: say who answered, or leave it out.",
+        )
     if response_rate is not None and not 0 < response_rate <= 1:
         raise Problem(f"response_rate is {response_rate}.", "give a share above 0 and up to 1.")
     by_unit = {"share": share_changes, "NPS points": nps_changes, "points": point_changes}
@@ -784,12 +798,7 @@ def _need_questions(answers: pd.DataFrame, asked: Questions) -> None:
             f"{SOURCE} has no column for satisfaction, recommendation or effort.",
             "name at least one of the roles satisfaction, recommend and effort.",
         )
-    for column in there:
-        if not pd.api.types.is_numeric_dtype(answers[column]):
-            raise Problem(
-                f"{SOURCE}: {column!r} does not hold numbers.",
-                "give answers in scale points; name the codes of blanks under `missing`.",
-            )
+    need_numbers(answers, there, source=SOURCE)
     boxes = [
         (asked.points, asked.box, "box"),
         (asked.effort_points, asked.effort_box, "effort_box"),
@@ -807,16 +816,9 @@ def _design(
 ) -> tuple[np.ndarray, pd.Series | None]:
     need_share(confidence, name="confidence")
     need_columns(answers, [each for each in (weight, cluster) if each], source=SOURCE)
-    weights = np.ones(len(answers)) if weight is None else answers[weight].to_numpy(dtype=float)
-    bad = ~np.isfinite(weights) | (weights < 0)
-    if bad.any() or (len(weights) and weights.sum() == 0):
-        what = (
-            f"{int(bad.sum())} blank or negative weights" if bad.any() else "weights of zero only"
-        )
-        raise Problem(
-            f"{SOURCE}: {weight!r} has {what}.",
-            "correct the weights, or leave out who should not count.",
-        )
+    weights = np.ones(len(answers))
+    if weight is not None and len(answers):
+        weights = need_sound_weights(answers[weight], name=f"{SOURCE}: {weight!r}")
     return weights, None if cluster is None else answers[cluster]
 
 
@@ -834,7 +836,7 @@ def _taylor(
             sums = np.bincount(labels, weights=influence)
             units = len(sums)
     scale = units / (units - 1)
-    return mean, influence * np.sqrt(scale), float((sums**2).sum() * scale), units - 1
+    return mean, influence * np.sqrt(scale), variance_of_sum(sums), units - 1
 
 
 def _row(
@@ -870,7 +872,7 @@ def _row(
 def _effective(n: int, weights: np.ndarray, spread: float, variance: float) -> float:
     """Answers that would tell as much; without any spread, Kish's for the weights."""
     if spread == 0:
-        return float(weights.sum() ** 2 / (weights**2).sum())
+        return kish(weights)
     return float(min(spread * n / (n - 1) / variance, n)) if variance > 0 else float(n)
 
 

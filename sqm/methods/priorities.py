@@ -10,17 +10,20 @@ from matplotlib.axes import Axes
 from scipy import stats
 
 from sqm import look
-from sqm.checks import Problem, Refusal, need_columns, need_on_scale, need_one_of, need_share
-from sqm.finding import Finding, counted
-from sqm.importance import (
-    as_correlations,
-    coefficients,
-    definite,
-    lmg,
-    relative_weights,
-    resampled,
+from sqm.checks import (
+    Problem,
+    Refusal,
+    need_columns,
+    need_numbers,
+    need_on_scale,
+    need_one_of,
+    need_share,
 )
-from sqm.interval import spell
+from sqm.finding import Finding, counted
+from sqm.importance import coefficients, definite, lmg, relative_weights
+from sqm.interval import percentiles, spell, student
+from sqm.moments import as_correlations, resampled
+from sqm.scales import never_vary
 
 SOURCE = "the answers"
 FEWEST = 30  # complete rows below which the resamples tell more of the rows than of customers
@@ -73,7 +76,8 @@ class Priorities(Finding):
     importance_cut, performance_cut : float
         Where the crosshair lies.
     explained, explained_low, explained_high : float
-        Share of the outcome's variance that all together explain; NaN for stated importance.
+        Share of the outcome's variance that all together explain, adjusted for their number; NaN
+        for stated importance.
     respondents, left_out : int
         Complete rows, and the others.
     certainty : float
@@ -100,7 +104,7 @@ class Priorities(Finding):
         settled = self.table[self.table["quadrant"] != NOT_SETTLED]
         words = [self._answer(settled)]
         words.append(
-            f"{len(settled)} of {counted(len(self.table), 'item')} are settled: their quadrant "
+            f"{len(settled)} of {counted(len(self.table), self._kind())} are settled: the quadrant "
             f"holds in at least {self.certainty:.0%} of {self.resamples:,} resamples of "
             f"importance, performance and the crosshair ({self.crosshair}) together."
         )
@@ -112,13 +116,16 @@ class Priorities(Finding):
         words += self._cautions()
         return " ".join(words).replace("\n ", "\n")
 
+    def _kind(self) -> str:
+        return "dimension" if self.table["item"].equals(self.table["dimension"]) else "item"
+
     def _answer(self, settled: pd.DataFrame) -> str:
         first = settled[settled["quadrant"] == "concentrate here"]
         if first.empty:
             rows = self.table.sort_values(["p_concentrate", "item"], ascending=[False, True])
             row = rows.iloc[0]
             return (
-                "No item is surely important and done badly; nearest is "
+                f"No {self._kind()} is surely important and done badly; nearest is "
                 f"{look.shorten(row['item'])}, in {row['p_concentrate']:.0%} of resamples.\n"
             )
         first = first.sort_values(["importance", "item"], ascending=[False, True])
@@ -150,8 +157,10 @@ class Priorities(Finding):
         )
         return (
             f"Importance is derived from {self.outcome} ({names[self.measure]}): all together "
-            f"account for {found} of its variance; intervals of importance are approximate. It has "
-            "no sign, and it is association, not what an improvement would bring."
+            f"account for {found} of its variance once what chance adds is taken out "
+            f"({100 * self.table['importance'].sum():.0f} % with it, which is what the importances "
+            "add up to); intervals are approximate. Importance has no sign, and it is association, "
+            "not what an improvement would bring."
         )
 
     def _cautions(self) -> list[str]:
@@ -268,8 +277,11 @@ def importance_performance(
     Notes
     -----
     An item on the line counts as above it.  Performance has Student's interval, derived
-    importance the bootstrap's percentiles, the explained share the bias-corrected ones [2]_ (both
-    approximate; in a simulation they held the truth in 91 to 97 % at n = 100).  The quadrant's
+    importance the bootstrap's percentiles (approximate: 93 to 95 % in simulations of 5 and 14 items
+    at n = 60 to 400).  The explained share is Ezekiel's adjusted R squared [2]_; its interval is
+    normal for the inverse hyperbolic tangent of the root, with the standard error from each
+    respondent's influence on it, residuals inflated by their leverage (94 to 98 % in the same
+    simulations; 87 to 94 % where answers have very long tails).  The quadrant's
     probability is the share of resamples in it; each computes importance, performance and
     crosshair anew.  It says how steady the label is, not how well the survey was done.
 
@@ -277,8 +289,7 @@ def importance_performance(
     ----------
     .. [1] Martilla, J. A., James, J. C. (1977). Importance-performance analysis. Journal of
        Marketing 41, 77-79. doi:10.1177/002224297704100112
-    .. [2] Efron, B. (1981). Nonparametric standard errors and confidence intervals. Canadian
-       Journal of Statistics 9, 139-158. doi:10.2307/3314608
+    .. [2] Ezekiel, M. (1930). Methods of Correlation Analysis. Wiley.
 
     Examples
     --------
@@ -306,7 +317,7 @@ def importance_performance(
     table.insert(1, "dimension", [_home(name, dimensions, by) for name in parts])
     explained = (np.nan,) * 3
     if not stated:
-        explained = _explained(drawn[0].sum(axis=1), float(sample[0].sum()), confidence)
+        explained = _explained(values, len(parts), confidence)
     return Priorities(
         table=table,
         outcome="" if stated else outcome,
@@ -368,12 +379,7 @@ def _values(answers, parts, outcome, stated, points) -> tuple[np.ndarray, int]:
         wanted += [stated[item] for item in wanted]
     columns = [*wanted] if stated else [*wanted, outcome]
     need_columns(answers, columns, source=SOURCE)
-    text = [each for each in columns if not pd.api.types.is_numeric_dtype(answers[each])]
-    if text:
-        raise Problem(
-            f"{SOURCE}: {text[0]!r} does not hold numbers.",
-            "give answers in scale points; name the codes of blanks under `missing`.",
-        )
+    need_numbers(answers, columns, source=SOURCE)
     need_on_scale(answers[wanted].astype(float), points=points, source=SOURCE)
     whole = answers[list(dict.fromkeys(columns))].astype(float).dropna()
     made = [whole[each].mean(axis=1) for each in parts.values()]
@@ -396,8 +402,8 @@ def _need_enough(values, parts, outcome, stated) -> None:
             f"{SOURCE} has {len(values)} complete rows for {len(parts)} items.", "collect more."
         )
     names = [*parts] if stated else [*parts, outcome]
-    flat = [name for name, column in zip(names, values.T, strict=False) if np.ptp(column) == 0]
-    if flat and not stated:
+    flat = [] if stated else never_vary(values, names)
+    if flat:
         raise Refusal(
             f"Everyone gave the same answer to {', '.join(flat)}.",
             "leave it out: what never varies cannot be weighed.",
@@ -451,33 +457,35 @@ def _placed(importance, performance, crosshair, points, measure) -> np.ndarray:
     return np.where(important, good.astype(int), 2 + good)
 
 
-def _explained(drawn: np.ndarray, estimate: float, confidence: float) -> tuple:
-    """The share explained with its bias-corrected percentiles: resamples explain too much."""
-    below = (drawn < estimate).mean() + (drawn == estimate).mean() / 2
-    shift = stats.norm.ppf(np.clip(below, 0.5 / len(drawn), 1 - 0.5 / len(drawn)))
-    z = stats.norm.ppf((1 + confidence) / 2)
-    low, high = np.quantile(drawn, stats.norm.cdf(2 * shift + np.array([-z, z])))
-    return estimate, float(low), float(high)
-
-
-def _student(values: np.ndarray, confidence: float) -> np.ndarray:
-    half = stats.t.ppf((1 + confidence) / 2, len(values) - 1) / np.sqrt(len(values))
-    return half * values.std(axis=0, ddof=1)
+def _explained(values: np.ndarray, k: int, confidence: float) -> tuple[float, float, float]:
+    """Share of the outcome's variance that all parts explain, less what chance adds to it."""
+    n, outcome = len(values), values[:, k] - values[:, k].mean()
+    basis, _ = np.linalg.qr(np.column_stack([np.ones(n), values[:, :k]]))
+    left = outcome - basis @ (basis.T @ outcome)
+    variance = float((outcome**2).mean())
+    unexplained = float((left**2).mean()) / variance * (n - 1) / (n - k - 1)
+    if unexplained < 1e-9:
+        return (1.0, 1.0, 1.0)
+    leverage = np.clip((basis**2).sum(axis=1), 0, 0.95)
+    usable = min(unexplained, 1 - 1 / n)  # the root of the share is taken: never nought
+    moved = (left**2 / (1 - leverage) - usable * outcome**2) / variance
+    root = np.sqrt(1 - usable)
+    half = moved.std(ddof=1) / np.sqrt(n) / (2 * root * usable)
+    half *= stats.norm.ppf((1 + confidence) / 2)
+    low, high = np.tanh(np.arctanh(root) + np.array([-half, half]))
+    return max(1 - unexplained, 0.0), float(max(low, 0.0) ** 2), float(high**2)
 
 
 def _table(sample, drawn, values, measure, line, certainty, confidence) -> pd.DataFrame:
     importance, performance, correlation, coefficient = sample
     k = len(importance)
-    half = _student(values[:, :k], confidence)
+    _, worst, best = student(values[:, :k], confidence=confidence)
     if measure == "stated":
-        beside = _student(values[:, k:], confidence)
-        low, high = importance - beside, importance + beside
+        _, low, high = student(values[:, k:], confidence=confidence)
     else:
-        tails = [(1 - confidence) / 2, (1 + confidence) / 2]
-        low, high = np.quantile(drawn[0], tails, axis=0)
+        low, high = percentiles(drawn[0], confidence=confidence)
     table = {"importance": importance, "importance_low": low, "importance_high": high}
-    table |= {"performance": performance, "performance_low": performance - half}
-    table |= {"performance_high": performance + half}
+    table |= {"performance": performance, "performance_low": worst, "performance_high": best}
     table |= {"correlation": correlation, "coefficient": coefficient}
     table = pd.DataFrame(table)
     places = _placed(drawn[0], drawn[1], *line, measure)
@@ -505,10 +513,9 @@ def _signs(table, drawn, measure, confidence) -> pd.DataFrame:
     """Importance has no sign: say which way an item goes alone, and beside the others."""
     if measure == "stated":
         return table.assign(suppressor=False, note="")
-    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
     alone, beside = (
         np.where(low > 0, 1, np.where(high < 0, -1, 0))
-        for low, high in (np.quantile(each, tails, axis=0) for each in drawn[2:])
+        for low, high in (percentiles(each, confidence=confidence) for each in drawn[2:])
     )
     note = np.where(alone < 0, "runs against the outcome", "")
     return table.assign(suppressor=alone * beside < 0, note=note)

@@ -14,8 +14,8 @@ from scipy import stats
 
 from sqm import boxes, look
 from sqm.checks import Problem, Refusal, nearest, need_columns, need_one_of, need_share
-from sqm.finding import Finding, counted
-from sqm.interval import spell
+from sqm.finding import Finding, counted, listed
+from sqm.interval import percentiles, spell
 
 DIRECTIONS = ("higher", "lower", "target")
 REQUIRED = ("name", "unit", "direction", "target", "serves")
@@ -407,7 +407,7 @@ def _limits(
     shares = importance[total[:, 0] > 0] / total[total[:, 0] > 0]
     low = high = first = np.full(len(table), np.nan)
     if len(shares):
-        low, high = np.quantile(shares, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
+        low, high = percentiles(shares, confidence=confidence)
         top = np.isclose(shares, shares.max(axis=1, keepdims=True), atol=1e-12)
         first = (top / top.sum(axis=1, keepdims=True)).mean(axis=0)
     table = table.assign(low=low, high=high, first=first)
@@ -428,8 +428,7 @@ def _strong(table: pd.DataFrame, roof: np.ndarray) -> tuple[str, ...]:
 
 
 def _listed(names: Sequence[str]) -> str:
-    told = ", ".join(look.shorten(name, width=60) for name in names[:NAMED])
-    return f"{told} and {len(names) - NAMED} more" if len(names) > NAMED else told
+    return listed([look.shorten(name, width=60) for name in names], most=NAMED)
 
 
 # --- The picture ----------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from sqm import factors, look, measurement_model, scales
 from sqm.checks import Problem, Refusal, need_on_scale
 from sqm.finding import Finding, counted
-from sqm.interval import spell
+from sqm.interval import below_one, spell, standard_error
 from sqm.polychoric import influence, polychoric
 
 GROUPS = 3  # group factors of omega total and omega hierarchical, as psych's omega
@@ -32,6 +32,7 @@ COEFFICIENTS = (  # in the order of the table
     f"omega total ({GROUPS} groups)",
     f"omega hierarchical ({GROUPS} groups)",
 )
+ALIKE = "are answered alike by everyone"
 LEADING = ("omega (one factor)", "Spearman-Brown", "alpha")  # the first that can be given speaks
 
 
@@ -61,16 +62,17 @@ class Reliability(Finding):
             return f"No scale's consistency can be given: {self._unsaid()}"
         worst, best = known.loc[known["estimate"].idxmin()], known.loc[known["estimate"].idxmax()]
         words = [f"The items agree least for {self._one(worst)}"]
-        words[0] += f" and most for {self._one(best)}." if len(known) > 1 else "."
+        words[0] += f" and most for {self._one(best)}." if worst.name != best.name else "."
         words[0] += "\n"
         words.append(
             "The coefficient is Cronbach's alpha (1: the items say the same, 0: they share "
             "nothing) with Feldt's interval, on the respondents who answered every item of the "
-            f"scale ({known['left_out'].min()} to {known['left_out'].max()} left one blank)."
+            f"scale ({self._blanks(known['left_out'])} left one blank)."
         )
         two = known.loc[known["items"] == 2, "dimension"]
         if len(two):
             words.append(f"Two items only, so Spearman-Brown instead: {', '.join(two)}.")
+        words += [f"{row.note}." for row in known.itertuples() if ALIKE in row.note]
         words += [self._gain(row) for row in known.itertuples() if _gains(row)]
         if self.turned:
             words.append(f"Turned round before: {', '.join(self.turned)}.")
@@ -79,8 +81,12 @@ class Reliability(Finding):
         return " ".join(words).replace("\n ", "\n")
 
     def _one(self, row: pd.Series) -> str:
-        found = spell(row["estimate"], row["low"], row["high"], confidence=self.confidence)
-        return f"{row['dimension']}: {found} on {row['respondents']} respondents"
+        found = _spelt(row["estimate"], row["low"], row["high"], self.confidence)
+        return f"{row['dimension']}: {found} on {row['respondents']:,} respondents"
+
+    def _blanks(self, left_out: pd.Series) -> str:
+        least, most = left_out.min(), left_out.max()
+        return f"{least:,} to {most:,}" if most > least else f"{most:,}" if most else "nobody"
 
     def _gain(self, row) -> str:
         return (
@@ -151,8 +157,7 @@ class ReliabilityCard(Finding):
         return f"{row['dimension']}: {_short(row['coefficient'])} {found}"
 
     def _spelt(self, estimate: float, low: float, high: float) -> str:
-        digits = 2 if high - low > 0.01 else 3
-        return spell(estimate, low, high, confidence=self.confidence, digits=digits)
+        return _spelt(estimate, low, high, self.confidence)
 
     def _line(self, row) -> str:
         """One scale: coefficient, interval, what it rests on, what was turned."""
@@ -194,7 +199,8 @@ class ReliabilityCard(Finding):
         instead = leading[leading["coefficient"].eq("alpha")]
         if len(instead):
             words.append(f"Omega could not be given for {', '.join(instead['dimension'])}.")
-        return words + [f"Not given at all: {each}." for each in self._silent()]
+        silent = self._silent()
+        return words + ([f"Not given at all: {'; '.join(silent)}."] if silent else [])
 
     def _silent(self) -> list[str]:
         spoken = set(self.table.loc[self.table["leading"], "dimension"])
@@ -458,6 +464,8 @@ def _scale_row(name: str, answers: pd.DataFrame, confidence: float) -> dict:
     judged = np.isfinite(about["estimate"]) and len(items) > 2
     weakest, without = _weakest(scales.complete(answers), items) if judged else ("", np.nan)
     note = about.pop("note")
+    if np.isfinite(about["estimate"]):
+        note = "; ".join(filter(None, [note, _twins(scales.complete(answers), items)]))
     more = {"weakest_item": weakest, "alpha_without_weakest": without, "note": note}
     return {"dimension": name, **about, **more}
 
@@ -538,7 +546,7 @@ def _twins(values: np.ndarray, items: list[str]) -> str:
     if r.max() < 1 - 1e-9:
         return ""
     i, j = np.unravel_index(int(r.argmax()), r.shape)
-    return f"{items[i]} and {items[j]} are answered alike by everyone"
+    return f"{items[i]} and {items[j]} {ALIKE}"
 
 
 def _coefficients(
@@ -579,7 +587,7 @@ def _omega(values: np.ndarray, confidence: float) -> Row:
     if (fit.residual_variances <= 1e-4 * np.diag(covariances)).any():
         return (*_NONE, "Heywood case: an item would be explained wholly")
     estimate, error = measurement_model.composite(measurement_model.robust(fit, values))
-    low, high = _at_least_0(scales.below_one(estimate, error, n, confidence))
+    low, high = _at_least_0(below_one(estimate, error, n, confidence))
     mixed = fit.loadings.min() * fit.loadings.max() < 0
     return estimate, low, high, "an item runs against the others" if mixed else ""
 
@@ -614,8 +622,8 @@ def _from_covariances(
         if not np.isfinite(estimate):
             return _NONE
         slope = scales.slopes(statistic, covariances)
-    error = scales.standard_error(scales.by_covariances(values, slope))
-    return estimate, *scales.below_one(estimate, error, len(values), confidence)
+    error = standard_error(scales.by_covariances(values, slope))
+    return estimate, *below_one(estimate, error, len(values), confidence)
 
 
 def _ordinal(values: np.ndarray, confidence: float) -> Row:
@@ -630,9 +638,9 @@ def _ordinal(values: np.ndarray, confidence: float) -> Row:
     total = found.correlations.sum()
     estimate = float(k / (k - 1) * (1 - k / total))
     slope = np.full((k, k), k**2 / (k - 1) / total**2)
-    error = scales.standard_error(influence(values, found, gradient=slope))
+    error = standard_error(influence(values, found, gradient=slope))
     note = "" if found.smallest_eigenvalue > 0 else "polychoric matrix not positive definite"
-    return estimate, *scales.below_one(estimate, error, n, confidence), note
+    return estimate, *below_one(estimate, error, n, confidence), note
 
 
 def _grouped(values: np.ndarray, confidence: float, rng: np.random.Generator) -> dict[str, Row]:
@@ -657,7 +665,7 @@ def _grouped(values: np.ndarray, confidence: float, rng: np.random.Generator) ->
         lambda rows: grouped_omegas(_correlations(rows)), values, groups=JACKKNIFED, rng=rng
     )
     return {
-        name: (x, *_at_least_0(scales.below_one(x, error, JACKKNIFED, confidence)), "")
+        name: (x, *_at_least_0(below_one(x, error, JACKKNIFED, confidence)), "")
         for name, x, error in zip(names, estimates, errors, strict=True)
     }
 
@@ -691,6 +699,11 @@ def _omegas(correlations: np.ndarray, general: np.ndarray, group: np.ndarray) ->
     unique = len(general) - (general**2).sum() - (group**2).sum()
     total = correlations.sum()
     return np.array([1 - unique / total, general.sum() ** 2 / total])
+
+
+def _spelt(estimate: float, low: float, high: float, confidence: float) -> str:
+    digits = 2 if high - low > 0.01 else 3
+    return spell(estimate, low, high, confidence=confidence, digits=digits)
 
 
 def _short(coefficient: str) -> str:

@@ -13,7 +13,7 @@ from scipy import stats
 from sqm import look
 from sqm.checks import Problem, Refusal, need_columns, need_one_of, need_share
 from sqm.finding import Finding, counted
-from sqm.interval import few_clusters, share, spell
+from sqm.interval import few_clusters, share, spell, student, variance_of_sum
 
 INVITED = "the invitations"
 SURVEY = "the survey"
@@ -209,10 +209,18 @@ class TippingPoint(Finding):
             f"With no assumption about the silent, the value of all lies between "
             f"{self._number(self.least)} and {self._number(self.most)}."
         )
+        if self.bottom <= self.estimate <= self.top and (
+            self.low < self.bottom or self.high > self.top
+        ):
+            words.append("A limit off the scale means that by it no answer of theirs would do.")
+        if np.isfinite(self.spreads):
+            words.append(
+                f"The tipping point is {abs(self.spreads):.1f} standard deviations of one answer "
+                "from those who answered."
+            )
         words.append(
-            f"The tipping point is {abs(self.spreads):.1f} standard deviations from those who "
-            "answered. Whether the silent are that different no survey of those who answered can "
-            "say: ask a few of them, or look at those who answered late."
+            "Whether the silent are that different no survey of those who answered can say: ask a "
+            "few of them, or look at those who answered late."
         )
         if self.clusters:
             words.append(f"Respondents come from {self.clusters} clusters, which is allowed for.")
@@ -239,7 +247,7 @@ class TippingPoint(Finding):
 
     def _point(self) -> str:
         if not np.isfinite(self.low + self.high):
-            return f"{self._number(self.estimate)} (no interval: nearly all answered)"
+            return f"{self._number(self.estimate)} (no interval: too few answered, or too few not)"
         return self._spell(self.estimate, self.low, self.high)
 
     def _spell(self, estimate: float, low: float, high: float) -> str:
@@ -458,7 +466,8 @@ def tipping_point(
     Problem
         If more answered than were invited, or an answer or the threshold is off the scale.
     Refusal
-        If fewer than two answered, or nobody stayed silent.
+        If fewer than two answered, nobody stayed silent, or a mean is asked for where everyone
+        gave the same answer.
 
     Notes
     -----
@@ -489,6 +498,12 @@ def tipping_point(
     values, bottom, top = _values(survey, outcome, points, threshold, satisfied_from)
     n, mean = len(values), float(values.mean())
     _need_silence(n, invited, outcome)
+    if satisfied_from is None and np.ptp(values) == 0:
+        raise Refusal(
+            f"Everyone who answered {outcome!r} gave {mean:g}: the spread, and so how far the mean "
+            "may be off, is not known.",
+            "set `satisfied_from` and look at the share in place of the mean.",
+        )
     groups = None if cluster is None else _clusters(survey, cluster, values)
     centre, variance, t = _of_those_who_answered(values, groups, satisfied_from, confidence)
     r = n / invited
@@ -546,7 +561,7 @@ def late_answers(
     Raises
     ------
     Refusal
-        If times are missing, or a third has fewer than five answers.
+        If times are missing, a third has fewer than five answers, or all in it answered alike.
 
     Notes
     -----
@@ -582,6 +597,11 @@ def late_answers(
         raise Refusal(
             f"The thirds by time to answer hold {', '.join(str(len(p)) for p in parts)} answers.",
             f"late and early are compared from {FEWEST} answers in each.",
+        )
+    if any(np.ptp(part) == 0 for part in parts):
+        raise Refusal(
+            f"A third by time to answer gave {outcome!r} the same answer throughout.",
+            "collect more answers: without spread no interval can be given.",
         )
     rows = [
         {
@@ -739,7 +759,10 @@ def _values(survey, outcome, points, threshold, satisfied_from) -> tuple[pd.Seri
 
 def _need_silence(n: int, invited: int, outcome: str) -> None:
     if n > invited:
-        raise Problem(f"{n} answered {outcome!r}, but {invited} were invited.", "count again.")
+        raise Problem(
+            f"{n} answered {outcome!r}, but {invited} were invited.",
+            "complete the list of invitations, or leave out of the survey who was not invited.",
+        )
     if n < 2:
         raise Refusal(f"{n} answered {outcome!r}: nothing to tip.", "collect answers.")
     if n == invited:
@@ -764,9 +787,8 @@ def _of_those_who_answered(values, groups, satisfied_from, confidence):
         centre = (values.sum() + t**2 / 2) / (n + t**2)
         variance = centre * (1 - centre) / (n + t**2)
     if groups is not None:
-        sums = (values - mean).groupby(groups.to_numpy(), dropna=False).sum()
-        between = float((sums**2).sum()) * len(sums) / (len(sums) - 1) / n**2
-        variance = max(variance, between)
+        codes = pd.factorize(groups, use_na_sentinel=False)[0]
+        variance = max(variance, variance_of_sum((values - mean).to_numpy(), codes) / n**2)
         t /= np.sqrt(few_clusters(groups.to_frame(), n, confidence))
     return float(centre), variance, t
 
@@ -806,14 +828,11 @@ def _waits(survey, invited, outcome) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _mean(part: np.ndarray, confidence: float) -> dict:
-    mean, n = float(part.mean()), len(part)
-    half = float(stats.t.ppf((1 + confidence) / 2, n - 1) * part.std(ddof=1) / np.sqrt(n))
-    return {"estimate": mean, "low": mean - half, "high": mean + half}
+    three = student(part, confidence=confidence)
+    return dict(zip(("estimate", "low", "high"), three, strict=True))
 
 
 def _welch(early: np.ndarray, late: np.ndarray, confidence: float) -> tuple[float, float, float]:
     difference = float(late.mean() - early.mean())
-    if early.std() == 0 and late.std() == 0:
-        return difference, difference, difference
     limits = stats.ttest_ind(late, early, equal_var=False).confidence_interval(confidence)
     return difference, float(limits.low), float(limits.high)

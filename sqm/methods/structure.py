@@ -12,9 +12,10 @@ from scipy import optimize, special, stats
 
 from sqm import factors as factoring
 from sqm import look
-from sqm.checks import Problem, Refusal, need_columns, need_one_of, need_share
+from sqm.checks import Problem, Refusal, need_columns, need_numbers, need_one_of, need_share
 from sqm.finding import Finding, counted
 from sqm.interval import spell
+from sqm.moments import as_correlations, published, resampled
 
 SOURCE = "the answers"
 FEWEST_ITEMS = 3  # two items have one correlation, which shows no structure
@@ -215,12 +216,12 @@ class ParallelAnalysis(Finding):
         return f"{self._answer()}\n" + " ".join(each for each in rest if each)
 
     def _answer(self) -> str:
-        level = f"{self.confidence * 100:.4g}% interval"
+        level = f"approximate {self.confidence * 100:.4g}% interval"
         return (
             f"The answers hold {counted(self.components, 'component')} ({level} "
             f"{self.components_low} to {self.components_high}) and "
-            f"{counted(self.factors, 'factor')} ({level} {self.factors_low} to "
-            f"{self.factors_high}) above chance, by parallel analysis."
+            f"{counted(self.factors, 'factor')} ({self.factors_low} to {self.factors_high}) above "
+            "chance, by parallel analysis."
         )
 
     def _agreement(self) -> str:
@@ -347,7 +348,7 @@ class Factors(Finding):
             row["low"] * 100,
             row["high"] * 100,
             confidence=self.confidence,
-            digits=0,
+            digits=0 if row["high"] - row["low"] > 0.03 else 1,
             unit="%",
         )
         return (
@@ -717,12 +718,9 @@ class _Sample:
 def _of_answers(answers: pd.DataFrame, items: Iterable[str]) -> _Sample:
     items = list(items)
     need_columns(answers, items, source=SOURCE)
-    text = [item for item in items if not pd.api.types.is_numeric_dtype(answers[item])]
-    if text or len(set(items)) < len(items):
-        raise Problem(
-            f"{SOURCE}: {text[0]!r} does not hold numbers." if text else "An item is named twice.",
-            "name each item once, with answers in scale points.",
-        )
+    if len(set(items)) < len(items):
+        raise Problem("An item is named twice.", "name each item once.")
+    need_numbers(answers, items, source=SOURCE)
     values = answers[items].dropna().to_numpy(dtype=float)
     if not np.isfinite(values).all():
         raise Problem(f"{SOURCE} hold an endless number.", "correct the source.")
@@ -745,7 +743,8 @@ def _of_correlations(correlations: pd.DataFrame, respondents: int) -> _Sample:
         raise Problem("The correlations name an item twice.", "name each item once.")
     _need_items(len(items))
     _need_respondents(respondents, len(items))
-    r = factoring.need_correlations(correlations[items].to_numpy(dtype=float))
+    r = published(correlations, items, source="the correlations")
+    r = factoring.need_correlations(r)
     return _Sample(items, [], r, int(respondents), 0, None)
 
 
@@ -761,6 +760,11 @@ def _need_items(items: int) -> None:
 
 def _need_respondents(respondents: int, items: int) -> None:
     fewest = max(FEWEST_RESPONDENTS, PER_ITEM * items)
+    if respondents <= 0:
+        raise Refusal(
+            "Nobody is said to have answered.",
+            "say how many respondents stand behind the correlations (`matrix_respondents`).",
+        )
     if not respondents >= fewest:
         raise Refusal(
             f"{respondents:,} respondents answered all of {counted(items, 'item')}, where the "
@@ -790,17 +794,7 @@ def _resampled(sample: _Sample, resamples: int, rng: np.random.Generator) -> np.
     """Correlations of resamples: of respondents, or of normal answers; (resamples, k, k)."""
     if sample.scores is None:
         return _normal(np.linalg.cholesky(sample.r), sample.n, resamples, rng)
-    covariances = np.stack([_redrawn(sample.scores, rng) for _ in range(resamples)])
-    return _to_correlations(covariances)
-
-
-def _redrawn(scores: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Sums of squares and products of one resample of the rows."""
-    n = len(scores)
-    times = np.bincount(rng.integers(n, size=n), minlength=n)
-    weighted = scores * np.sqrt(times)[:, None]
-    total = times @ scores
-    return weighted.T @ weighted - np.outer(total, total) / n
+    return _to_correlations(resampled(sample.scores, resamples=resamples, rng=rng)[1])
 
 
 def _normal(root: np.ndarray, n: int, sets: int, rng: np.random.Generator) -> np.ndarray:
@@ -814,10 +808,8 @@ def _normal(root: np.ndarray, n: int, sets: int, rng: np.random.Generator) -> np
 
 def _to_correlations(covariances: np.ndarray) -> np.ndarray:
     """Those of the sets in which every item varies and none follows from others."""
-    variances = np.diagonal(covariances, axis1=1, axis2=2)
-    varies = (variances > 1e-9).all(axis=1)
-    sd = np.sqrt(variances[varies])
-    r = covariances[varies] / sd[:, :, None] / sd[:, None, :]
+    varies = (np.diagonal(covariances, axis1=1, axis2=2) > 1e-9).all(axis=1)
+    r = as_correlations(covariances[varies])
     return r[np.linalg.eigvalsh(r)[:, 0] > factoring.LEAST_EIGENVALUE]
 
 

@@ -12,7 +12,7 @@ from scipy import stats
 
 from sqm import interval, look
 from sqm.checks import Refusal, nearest, need_columns, need_rows, need_share
-from sqm.finding import Finding, counted
+from sqm.finding import Finding, counted, listed
 
 NOT_RECORDED = "(not recorded)"
 TAKEN = "Each complaint counts by itself and as it was filed: wrong filing is in no interval."
@@ -498,8 +498,7 @@ def _need_known_categories(needs: Mapping[str, str], counts: pd.Series) -> None:
 
 
 def _some(names: tuple[str, ...]) -> str:
-    shown = ", ".join(look.shorten(each) for each in names[:5])
-    return f"{shown} and {len(names) - 5} more" if len(names) > 5 else shown or "none"
+    return listed([look.shorten(each) for each in names], most=5) or "none"
 
 
 def _ordinal(n: int) -> str:

@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from scipy import stats
 
 from sqm import look
-from sqm.checks import Problem, Refusal, need_columns, need_share
+from sqm.checks import Problem, Refusal, need_columns, need_share, need_sound_weights
 from sqm.finding import Finding, counted
-from sqm.interval import digits_for, spell
+from sqm.interval import digits_for, kish, spell
 
 SOURCE = "the survey"
 CLOSE = 1e-6  # largest difference of a share from the population's at which raking has converged
@@ -122,6 +122,8 @@ class Weighted(Finding):
         ``design_effect`` of weights and clusters together; ``effective_n``; ``note``.
     confidence : float
         Level of the intervals, 0 to 1.
+    left_out : int
+        Respondents without a cluster or without a variable that is raked to.
     clusters : int
         Clusters the respondents come from; 0 if none is named.
     cluster : str
@@ -133,6 +135,7 @@ class Weighted(Finding):
     """
 
     confidence: float
+    left_out: int
     clusters: int
     cluster: str
     raked: tuple[str, ...]
@@ -166,9 +169,16 @@ class Weighted(Finding):
             row["change"], low, high, confidence=self.confidence, digits=digits_for(low, high)
         )
         return (
-            f"Weighting moves it by {found}. It rests on {row['respondents']:,} respondents, worth "
-            f"{row['effective_n']:,.0f} independent ones."
+            f"Weighting moves it by {found}. It rests on {row['respondents']:,} respondents who "
+            "gave at least half of its answers, worth "
+            f"{row['effective_n']:,.0f} independent ones.{self._lost()}"
         )
+
+    def _lost(self) -> str:
+        if not self.left_out:
+            return ""
+        lacking = [*self.raked, *([self.cluster] if self.cluster else [])]
+        return f" Left out for want of {' or '.join(lacking)}: {self.left_out:,}."
 
     def _design(self, known: pd.DataFrame) -> str:
         least, most = known["design_effect"].min(), known["design_effect"].max()
@@ -215,7 +225,7 @@ class SurveyMean:
     design_effect : float
         Its variance over that of a simple random sample of the same size.
     effective_n : float
-        ``n`` over the design effect.
+        ``n`` over the design effect; NaN where no variance was seen.
     n, degrees : int
         Values used; clusters less strata.
     """
@@ -394,9 +404,9 @@ def weighted_means(
     -----
     Means are ratios, their standard errors linearised [1]_; after raking the residuals from
     the raked margins take the place of the values [2]_, each divided by one less its leverage
-    (as HC3 does) for small samples; clusters are drawn with replacement; Student's t has
-    clusters (or respondents) less one degrees of freedom.  The change rests on the difference
-    of the two linearised means, so their dependence counts.
+    (as HC3 does) for small samples; clusters are drawn with replacement, and never narrow an
+    interval; Student's t has clusters (or respondents) less one degrees of freedom.  The change
+    rests on the difference of the two linearised means, so their dependence counts.
 
     References
     ----------
@@ -420,6 +430,7 @@ def weighted_means(
     """
     need_share(confidence, name="confidence")
     need_columns(survey, [c for each in outcomes.values() for c in each], source=SOURCE)
+    given = len(survey)
     if cluster is not None:
         need_columns(survey, [cluster], source=SOURCE)
         survey = survey[survey[cluster].notna()]
@@ -438,6 +449,7 @@ def weighted_means(
     return Weighted(
         table=pd.DataFrame(table),
         confidence=confidence,
+        left_out=given - len(rows),
         clusters=0 if cluster is None else int(rows[cluster].nunique()),
         cluster=cluster or "",
         raked=tuple(names),
@@ -504,7 +516,8 @@ def survey_mean(
     (3.0, 0.5, 1.0)
     """
     need_share(confidence, name="confidence")
-    w, y = _sound(weights, "weights"), values.to_numpy(dtype=float, na_value=np.nan)
+    w = need_sound_weights(weights, name="the column of weights")
+    y = values.to_numpy(dtype=float, na_value=np.nan)
     there = ~np.isnan(y) & (w > 0)
     if there.sum() < 2:
         raise Refusal(f"A mean needs two values, {there.sum()} are there.", "collect more.")
@@ -512,7 +525,8 @@ def survey_mean(
     mean = float((w * np.nan_to_num(y) * there).sum() / total)
     z = np.where(there, w * (np.nan_to_num(y) - mean), 0.0) / total
     if margins is not None:
-        z = w * _residuals(z / w, _indicators(margins), np.ones(len(w)), leverage=False)
+        each = np.divide(z, w, out=np.zeros(len(w)), where=w > 0)  # a weight of 0 adds nothing
+        z = w * _residuals(each, _indicators(margins), np.ones(len(w)), leverage=False)
     rows = pd.Series(np.arange(len(w)))
     groups = rows if clusters is None else clusters.reset_index(drop=True)
     layers = pd.Series(0, index=rows) if strata is None else strata.reset_index(drop=True)
@@ -523,24 +537,11 @@ def survey_mean(
     simple = spread * n / (n - 1) / n * (1 if population is None else max(1 - n / total, 0.0))
     effect = float(variance / simple) if simple > 0 else np.nan
     half = float(stats.t.ppf((1 + confidence) / 2, degrees) * np.sqrt(variance))
-    return SurveyMean(mean, variance**0.5, mean - half, mean + half, effect, n / effect, n, degrees)
+    worth = n / effect if effect > 0 else np.nan
+    return SurveyMean(mean, variance**0.5, mean - half, mean + half, effect, worth, n, degrees)
 
 
 # --- Raking ---------------------------------------------------------------------------------------
-
-
-def _sound(weights: pd.Series, name: str) -> np.ndarray:
-    w = weights.to_numpy(dtype=float, na_value=np.nan)
-    wrong = ~np.isfinite(w) | (w < 0)
-    if wrong.any():
-        places = ", ".join(map(str, weights.index[wrong][:5]))
-        raise Problem(
-            f"{name}: {wrong.sum()} weights are missing or negative (first rows: {places}).",
-            "a weight says how many a respondent stands for: give 0 or more for each.",
-        )
-    if not w.sum() > 0:
-        raise Problem(f"{name} sum to zero.", "give positive weights, or none.")
-    return w
 
 
 def _margins(population: pd.DataFrame) -> dict[str, pd.Series]:
@@ -556,7 +557,12 @@ def _margins(population: pd.DataFrame) -> dict[str, pd.Series]:
         row = population[twice].iloc[0]
         raise Problem(f"The population lists {row['variable']} {row['level']!r} twice.", "add up.")
     totals = population.assign(count=count).groupby("variable", sort=False)["count"].sum()
-    if not totals.min() > 0 or totals.max() / totals.min() - 1 > APART:
+    if not totals.min() > 0:
+        raise Problem(
+            f"The population's counts for {totals.idxmin()!r} add up to 0: it holds nobody.",
+            "give the number of customers in each level, or leave the variable out.",
+        )
+    if totals.max() / totals.min() - 1 > APART:
         told = ", ".join(f"{name} {total:,.0f}" for name, total in totals.items())
         raise Problem(
             f"The margins of the population do not describe the same people: {told}.",
@@ -601,7 +607,9 @@ def _rake(survey, population, weight, smallest, largest) -> tuple[pd.Series, int
         raise Refusal("No respondent has every variable of the population.", "check the columns.")
     rows = survey[known]
     _need_levels(rows, margins)
-    start = np.ones(len(rows)) if weight is None else _sound(rows[weight], weight)
+    start = np.ones(len(rows))
+    if weight is not None:
+        start = need_sound_weights(rows[weight], name=f"{SOURCE}: {weight!r}")
     codes = [shares.index.get_indexer(rows[name]) for name, shares in margins.items()]
     w, rounds, gap = _fit(start, codes, [s.to_numpy() for s in margins.values()], smallest, largest)
     weights = pd.Series(np.nan, index=survey.index, name="weight")
@@ -637,7 +645,7 @@ def _within(w: np.ndarray, smallest: float, largest: float) -> np.ndarray:
 
 
 def _kish(w: np.ndarray) -> float:
-    return float(len(w) * (w**2).sum() / w.sum() ** 2)
+    return len(w) / kish(w)
 
 
 def _level_row(rows: pd.DataFrame, w: pd.Series, name: str, shares: pd.Series) -> pd.DataFrame:
@@ -681,7 +689,7 @@ def _weights(survey, population, weight, smallest, largest) -> pd.Series:
             "name the table `population` (variable, level, count), or the role `weight`.",
         )
     need_columns(survey, [weight], source=SOURCE)
-    w = _sound(survey[weight], weight)
+    w = need_sound_weights(survey[weight], name=f"{SOURCE}: {weight!r}")
     return pd.Series(w / w.mean(), index=survey.index)
 
 
@@ -764,5 +772,8 @@ def _two_means(y, there, design: _Design, confidence: float) -> dict:
 
 def _variance(z: np.ndarray, clusters: np.ndarray | None) -> tuple[float, int]:
     """Variance of the sum of z over clusters drawn with replacement, and its degrees of freedom."""
-    sums = z if clusters is None else np.bincount(pd.factorize(clusters)[0], weights=z)
-    return float(len(sums) * sums.var(ddof=1)), len(sums) - 1
+    alone = float(len(z) * z.var(ddof=1))
+    if clusters is None:
+        return alone, len(z) - 1
+    sums = np.bincount(pd.factorize(clusters)[0], weights=z)
+    return max(float(len(sums) * sums.var(ddof=1)), alone), len(sums) - 1

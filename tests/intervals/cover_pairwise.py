@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from sqm.methods.pairwise import ahp_weights, consistency, entropy_weights
+from sqm.methods.pairwise import ahp_weights, consistency
 from tests.intervals.judge import Case
 
 LOGS = np.log([0.32, 0.26, 0.20, 0.13, 0.09])
@@ -71,14 +71,6 @@ def within_limit(rng, n):
     return found.low, found.high, 2 / 3
 
 
-SPREAD = np.array([0.45, 0.3, 0.2])  # of the logs: mean(x log x) / mean(x) - log mean(x) is s^2 / 2
-
-
-def entropy(rng, n):
-    scores = pd.DataFrame(np.exp(rng.normal(size=(n, 3)) * SPREAD), columns=list("abc"))
-    return _limits(entropy_weights(scores), "b", SPREAD[1] ** 2 / (SPREAD**2).sum())
-
-
 CASES = [
     Case("AHP, heaviest need", heaviest, said="approximate", replications=500),
     Case("AHP, lightest need", lightest, said="approximate", replications=500),
@@ -86,5 +78,4 @@ CASES = [
     Case("AHP, few judges", heaviest, said="approximate", replications=500, sizes=(4, 8, 20)),
     Case("AHP, lead of the first", lead, said="approximate", replications=500),
     Case("AHP, share of consistent judges, Wilson", within_limit, replications=1000),
-    Case("entropy weight, log-normal scores", entropy, said="approximate"),
 ]
