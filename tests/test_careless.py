@@ -62,6 +62,14 @@ def test_one_answer_respondents_are_counted_and_left_out_for_comparison():
 
 
 def test_bad_input(answers):
+    one = {"items": ["polite"], "dimensions": {"scale": ["polite"]}}
+    with pytest.raises(Refusal, match="1 item cannot show"):
+        careless(answers, **one)
+    with pytest.raises(Refusal, match="1 item cannot show"):
+        careless_flags(answers, **one, rng=np.random.default_rng(1))
+    for wrong in ({"together": 0}, {"asked": 0}):
+        with pytest.raises(Problem, match="flag by one sign or more"):
+            flag(pd.DataFrame(1.0, index=[0], columns=ITEMS), **wrong)
     with pytest.raises(Refusal, match="half of the items"):
         careless(answers * np.nan, items=list(answers), dimensions={"scale": list(answers)})
 
@@ -72,6 +80,8 @@ def test_picture_and_sentence(answers):
     assert ax.get_title().endswith("?")
     assert len(ax.get_yticklabels()) == len(found.table)
     assert found.sentence().endswith(".")
+    first = found.sentence().splitlines()[0]
+    assert "(95% interval " in first and len(first) <= 220
     plt.close("all")
 
 
@@ -174,6 +184,8 @@ def test_twelve_respondents_have_no_distance(mixed):
     note = found.table.set_index("sign").loc["distance", "note"]
     assert note == "20 items need 60 respondents who vary, there are 12"
     assert note in found.sentence()
+    assert "modelled on 12 respondents only, so the cut-offs are rough" in found.sentence()
+    assert "rough" not in flag(mixed).sentence()
 
 
 def test_all_careless(mixed):
@@ -203,6 +215,15 @@ def test_with_and_without_side_by_side():
     assert "changes a conclusion" in found.sentence()
     same = with_and_without(everyone, everyone, key="dimension", what="alpha", left_out=0)
     assert "changes no conclusion" in same.sentence()
+    near = everyone.assign(estimate=[0.775, 0.77, np.nan])
+    order = with_and_without(everyone, near, key="dimension", what="alpha", left_out=1)
+    assert (order.outside, order.same_order) == (0, False)
+    assert "changes no more than which is lowest or highest" in order.sentence()
+    assert "Nobody is left out" in same.sentence() and "moves" not in same.sentence()
+    one = with_and_without(
+        everyone.head(1), fewer.head(1), key="dimension", what="alpha", left_out=9
+    )
+    assert "lowest and highest" not in one.sentence()
     with pytest.raises(Problem, match="comes twice"):
         with_and_without(
             pd.concat([everyone] * 2), everyone, key="dimension", what="alpha", left_out=0

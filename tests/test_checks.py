@@ -12,11 +12,13 @@ from sqm.checks import (
     first_rows,
     nearest,
     need_columns,
+    need_numbers,
     need_on_scale,
     need_one_of,
     need_passed,
     need_rows,
     need_share,
+    need_sound_weights,
 )
 
 
@@ -92,3 +94,18 @@ def test_an_earlier_check_that_failed_refuses_what_rests_on_it():
     need_passed(True, check="the model fits")
     with pytest.raises(Refusal, match="the model misses by 40 %"):
         need_passed(False, check="the model misses by 40 %")
+
+
+def test_answers_in_words_are_no_numbers():
+    table = pd.DataFrame({"q1": [1, 2], "q2": ["much", "little"]})
+    need_numbers(table, ["q1"], source="the answers")
+    with pytest.raises(Problem, match="the answers: 'q2' does not hold numbers"):
+        need_numbers(table, ["q1", "q2"], source="the answers")
+
+
+def test_weights_are_none_below_zero_and_not_all_zero():
+    assert need_sound_weights(pd.Series([0, 2]), name="'w'").tolist() == [0.0, 2.0]
+    with pytest.raises(Problem, match=r"'w' has 2 blank or negative weights \(first rows: 1, 2\)"):
+        need_sound_weights(pd.Series([1, None, -1]), name="'w'")
+    with pytest.raises(Problem, match="sum to zero"):
+        need_sound_weights(pd.Series([0.0, 0.0]), name="'w'")

@@ -108,6 +108,23 @@ def test_bad_input(ratings):
         suspect_codes(ratings * np.nan, items=ITEMS, points=(0, 5))
 
 
+def test_the_items_of_a_code_are_counted_where_none_is_sure_by_itself(coded):
+    found = suspect_codes(coded.head(300), items=ITEMS, points=(0, 5))
+    assert found.suspects == (0.0,)
+    assert found.table["suspected"].tolist()[:2] == [True, False]  # all items together, none alone
+    assert "times (6 items)" in found.sentence()
+
+
+def test_a_scale_of_which_not_even_half_is_used_is_asked_about(ratings):
+    found = suspect_codes(ratings, items=ITEMS, points=(0, 100))
+    assert found.given == (0, 5)
+    first = found.sentence().splitlines()[0]
+    assert "all answers lie from 0 to 5, on a scale said to run from 0 to 100: check" in first
+    assert len(first) <= 220
+    for points in ((0, 5), (0, 7), None):
+        assert "said to run" not in suspect_codes(ratings, items=ITEMS, points=points).sentence()
+
+
 def test_picture_and_first_line(ratings, coded):
     for data in (coded, ratings, ratings[["a"]]):
         found = suspect_codes(data, items=list(data), points=(0, 5))

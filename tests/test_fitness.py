@@ -178,6 +178,23 @@ def test_what_was_set_aside_is_repeated():
     assert "parameters declare (operations, wait_s)" in found.sentence()
 
 
+def test_what_stayed_was_not_set_aside():
+    notes = pd.DataFrame(
+        [("operations", "wait_s", "answers between two points", 99, "kept")],
+        columns=NO_NOTES.columns,
+    )
+    found = fitness(contacts(), notes=notes)
+    assert found.set_aside == 0
+    assert "set aside" not in found.sentence()
+
+
+def test_a_picture_of_nothing_missing_says_so():
+    found = fitness(contacts()[["contact", "wait_s"]], times={})
+    assert not (found.table["check"] == "missing").any()
+    assert "nothing is missing" in [each.get_text() for each in found.plot().texts]
+    plt.close("all")
+
+
 def test_hard_cases_do_not_stop_it():
     one = fitness(contacts().head(1))
     assert one.threats == 0

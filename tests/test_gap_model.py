@@ -166,6 +166,24 @@ def test_one_judge_gives_a_gap_without_interval(answers):
     assert row["note"] in found.sentence()
 
 
+def test_a_dimension_that_few_judged_has_their_number_not_everyones(answers):
+    """Ten managers judge one dimension, two of them the other: Welch's interval of 2 and 200."""
+    beliefs = judged(5.0, 10, seed=3)
+    late = beliefs["judge"].isin(["j0", "j1"])
+    beliefs = beliefs[late | (beliefs["dimension"] == "prompt")]
+    found = model(answers, beliefs=beliefs).table
+    row = found[(found["gap"] == 1) & (found["dimension"] == "kind")].iloc[0]
+    two = beliefs.loc[beliefs["dimension"] == "kind", "score"]
+    limits = stats.ttest_ind(two, answers["e3"], equal_var=False).confidence_interval(0.95)
+    assert (row["judges_first"], row["judges_second"]) == (2, 200)
+    assert (row["low"], row["high"]) == pytest.approx((limits.low, limits.high))
+    one = beliefs[(beliefs["judge"] != "j1") | (beliefs["dimension"] == "prompt")]
+    found = model(answers, beliefs=one).table
+    rows = found[(found["gap"] == 1) & found["dimension"].isin(["kind", "all"])]
+    assert rows["low"].isna().all()
+    assert set(rows["note"]) == {"one judge of a dimension in beliefs: no interval"}
+
+
 def test_bad_input(answers):
     with pytest.raises(Problem, match="the dimension 'promt', which the survey has not"):
         model(answers, beliefs=judged(4, 3, 1).replace("prompt", "promt"))

@@ -10,7 +10,9 @@ from matplotlib import pyplot as plt
 from scipy import stats
 
 from sqm.checks import Problem, Refusal
+from sqm.methods import gaps as room
 from sqm.methods.gaps import gap_gate, item_gaps, servqual_gaps, usable_scores
+from sqm.scales import alpha
 
 DIMENSIONS = {"prompt": ["p1", "p2"], "kind": ["p3"], "neat": ["p4", "p5", "p6"]}
 EXPECTATIONS = {f"p{i}": f"e{i}" for i in range(1, 7)}
@@ -223,6 +225,82 @@ def test_good_parts_make_a_bad_difference_on_real_data(bank):
     assert len(said.splitlines()[0]) <= 220
 
 
+def test_both_reliabilities_of_a_gap_are_said_and_why_they_differ(bank):
+    """Alpha of the differences less the classical figure is 2 k (s - o) / variance."""
+    answers, _ = bank
+    found = gate(answers, dimensions=BANK, expectations=BANK_PAIRS)
+    row, seen, hoped = found.table.loc[0], BANK["quality"], list(BANK_PAIRS.values())
+    apart = answers[seen].to_numpy() - answers[hoped].to_numpy()
+    assert row["of_differences"] == pytest.approx(alpha(apart))
+    across = np.cov(answers[seen + hoped].T)[:5, 5:]
+    own, other = np.diag(across).mean(), across[~np.eye(5, dtype=bool)].mean()
+    more = 2 * 5 * (own - other) / apart.sum(axis=1).var(ddof=1)
+    assert row["of_differences"] - row["estimate"] == pytest.approx(more)
+    assert row["of_differences_low"] < row["of_differences"] < row["of_differences_high"]
+    said = found.sentence()
+    assert f"lowest is quality, {row['estimate']:.2f} (95% interval" in said.splitlines()[0]
+    assert f"and {row['of_differences']:.2f} (95% interval" in said
+    assert "go together more than answers to different items do" in said
+    assert "errs low here" in said
+
+
+def made_to(covariance, n=300):
+    """Answers whose sample covariance is just this."""
+    drawn = np.random.default_rng(1).normal(size=(n, len(covariance)))
+    drawn = np.linalg.solve(np.linalg.cholesky(np.cov(drawn.T)), (drawn - drawn.mean(axis=0)).T)
+    return (np.linalg.cholesky(covariance) @ drawn).T
+
+
+def test_a_gap_is_settled_by_both_of_its_reliabilities():
+    # four items each side, alphas .95 and scores that do not correlate: classical .95; the answers
+    # to one item go together less than others, so alpha of the differences is .95 - 8 * .01 / 2
+    beside = 0.95 / 16
+    block = np.full((4, 4), beside) + np.eye(4) * (1 / 4 - 4 * beside)
+    across = np.full((4, 4), 0.0025) - np.eye(4) * 0.01
+    seen, hoped = [f"p{i}" for i in range(4)], [f"e{i}" for i in range(4)]
+    made = pd.DataFrame(
+        made_to(np.block([[block, across], [across, block]])), columns=[*seen, *hoped]
+    )
+    pairs = dict(zip(seen, hoped, strict=True))
+    found = gate(made, dimensions={"d": seen}, expectations=pairs, gap_reliability=0.92)
+    row = found.table.loc[0]
+    assert (row["estimate"], row["of_differences"]) == pytest.approx((0.95, 0.91))
+    assert row["low"] > 0.92
+    assert (row["usable"], row["settled"]) == (False, False)
+    said = found.sentence()
+    assert "lowest is d, 0.91" in said.splitlines()[0]
+    assert "An interval reaches across the gate: d." in said
+
+
+def test_a_gap_that_is_the_same_for_everyone_has_no_interval(answers):
+    same = answers.assign(**{f"p{i}": answers[f"e{i}"] - 1 for i in range(1, 7)})
+    found = gaps(same)
+    assert found.table["estimate"].tolist() == pytest.approx([-1, -1, -1])
+    assert found.table["low"].isna().all() and np.isnan(found.low)
+    assert found.sentence().startswith("The service falls short of")
+    assert "-1.00 points (no interval: everyone has the same gap)" in found.sentence()
+    items = item_gaps(same, dimensions=DIMENSIONS, expectations=EXPECTATIONS)
+    assert items.table["low"].isna().all()
+
+
+def test_the_sentence_claims_no_more_than_the_interval(answers):
+    near = answers.assign(**{f"p{i}": answers[f"p{i}"] - TRUE_GAPS[i - 1] for i in range(1, 7)})
+    said = gaps(near[:40]).sentence()
+    assert said.startswith("The service cannot be told from what respondents expect")
+    few = answers.assign(p3=np.nan)
+    assert "over 2 of 3 dimensions" in gaps(few).sentence().splitlines()[0]
+    alone = gaps(answers, dimensions={"prompt": ["p1", "p2"]}).sentence()
+    assert "100% of" not in alone and "widest" not in alone
+    assert ") in prompt.\n" in alone
+    assert len(gaps(answers).sentence().splitlines()[0]) <= 220
+
+
+def test_a_hundred_thousand_are_resampled_a_part_at_a_time(answers, monkeypatch):
+    at_once = gaps(answers).table["widest"].tolist()
+    monkeypatch.setattr(room, "CELLS", 7 * len(answers))
+    assert gaps(answers).table["widest"].tolist() == at_once
+
+
 def test_reliability_of_a_difference_by_the_formula():
     # four parallel items each side, true variance 0.9 and 0.8 of a total of 1, covariance 0.5:
     # (0.9 + 0.8 - 2 * 0.5) / (1 + 1 - 2 * 0.5) = 0.7
@@ -231,10 +309,7 @@ def test_reliability_of_a_difference_by_the_formula():
         return np.full((4, 4), beside) + np.eye(4) * (1 / 4 - 4 * beside)
 
     across = np.full((4, 4), 0.5 / 16)
-    covariance = np.block([[block(0.9), across], [across, block(0.8)]])
-    drawn = np.random.default_rng(1).normal(size=(300, 8))
-    drawn = np.linalg.solve(np.linalg.cholesky(np.cov(drawn.T)), (drawn - drawn.mean(axis=0)).T)
-    values = (np.linalg.cholesky(covariance) @ drawn).T
+    values = made_to(np.block([[block(0.9), across], [across, block(0.8)]]))
     seen, hoped = [f"p{i}" for i in range(4)], [f"e{i}" for i in range(4)]
     made = pd.DataFrame(values, columns=[*seen, *hoped])
     found = gate(made, dimensions={"d": seen}, expectations=dict(zip(seen, hoped, strict=True)))
@@ -286,5 +361,5 @@ def test_the_gate_says_what_it_cannot_know(answers):
 def test_the_gate_draws(answers):
     figure, ax = plt.subplots()
     assert gate(answers).plot(ax).get_title().endswith("?")
-    assert len(ax.get_yticklabels()) == 2
+    assert len(ax.get_yticklabels()) == 4  # two dimensions can be judged, each in two ways
     plt.close(figure)

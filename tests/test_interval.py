@@ -180,3 +180,45 @@ def test_in_words():
 
 def _by(groups):
     return pd.DataFrame({"group": list(groups)})
+
+
+# --- from a standard error, or from what each row contributes ----------------------------------
+
+
+def test_an_interval_never_passes_one():
+    low, high = interval.below_one(0.98, 0.03, 100, 0.95)
+    assert low < 0.98 < high < 1
+    assert np.isnan(interval.below_one(1.0, 0.0, 100, 0.95)).all()
+
+
+def test_a_sum_over_groups_of_one_is_a_sum_over_rows():
+    parts = np.random.default_rng(1).normal(size=50)
+    parts -= parts.mean()
+    rows = interval.variance_of_sum(parts)
+    assert rows == pytest.approx(50 * parts.var(ddof=1))
+    assert interval.variance_of_sum(parts, np.arange(50)) == pytest.approx(rows)
+    assert interval.standard_error(parts) == pytest.approx(np.sqrt(rows) / 50)
+    # rows that stand twice: half as many independent ones
+    twice = interval.variance_of_sum(np.repeat(parts, 2), np.repeat(np.arange(50), 2))
+    assert twice == pytest.approx(4 * rows)
+
+
+def test_students_interval_is_scipys():
+    values = np.random.default_rng(1).normal(size=(12, 2))
+    mean, low, high = interval.student(values, confidence=0.9)
+    for i, column in enumerate(values.T):
+        theirs = stats.ttest_1samp(column, 0).confidence_interval(0.9)
+        assert (low[i], high[i]) == pytest.approx((theirs.low, theirs.high))
+        assert interval.student(column, confidence=0.9) == pytest.approx((mean[i], low[i], high[i]))
+
+
+def test_a_correlation_that_may_be_one_has_limits_that_hold_one():
+    estimate, error = np.array([0.6, 0.98]), np.array([0.05, 0.05])
+    low, high = interval.correlation_limits(estimate, error, confidence=0.95)
+    assert low[0] == pytest.approx(np.tanh(np.arctanh(0.6) - Z * 0.05 / 0.64))
+    assert high[1] == pytest.approx(0.98 + Z * 0.05)
+
+
+def test_weights_that_differ_tell_less():
+    assert interval.kish(np.full(7, 3.0)) == pytest.approx(7)
+    assert interval.kish(np.array([1.0, 0.0])) == 1

@@ -43,6 +43,12 @@ def test_the_same_picture_is_the_same_bytes():
     assert look.svg(drawn("Another question?"))[0] != first
 
 
+def test_a_picture_without_a_row_says_so(estimates, recwarn):
+    ax = look.dots(plt.subplots()[1], estimates.head(0), names=[])
+    assert [each.get_text() for each in ax.texts] == ["nothing can be shown"]
+    assert not recwarn.list
+
+
 def test_a_dollar_sign_is_no_mathematics():
     torn = r"Refund $\frac{ of $5 or $6_7$"  # as mathematics this is an error
     figure = drawn(torn)

@@ -314,6 +314,8 @@ def test_too_little_to_say_anything(answers):
         satisfaction_and_loyalty(answers[:9])
     with pytest.raises(Refusal, match="no column for satisfaction"):
         satisfaction_and_loyalty(answers[["site"]])
+    with pytest.raises(Refusal, match="Nobody who was invited answered"):
+        sample_size(answers, response_rate=0.0)
     with pytest.raises(Refusal, match="one wave only"):
         wave_change(answers.assign(wave="1"))
     with pytest.raises(Refusal, match="on one side"):

@@ -55,7 +55,7 @@ def test_airline_crosshairs_as_in_r(airline, crosshair, key):
     )
     table = found.table.set_index("item")
     assert found.respondents == expected["n"]
-    assert found.explained == pytest.approx(expected["R2"], abs=1e-6)
+    assert table["importance"].sum() == pytest.approx(expected["R2"], abs=1e-6)
     assert found.importance_cut == pytest.approx(expected[key]["imp_cut"], abs=1e-6)
     assert found.performance_cut == pytest.approx(expected[key]["perf_cut"], abs=1e-6)
     assert table["importance"].to_dict() == pytest.approx(expected["importance_johnson"], abs=1e-6)
@@ -100,12 +100,31 @@ def test_no_label_below_the_certainty(answers):
     assert "No item is surely important and done badly" in found.sentence()
 
 
+def test_many_items_do_not_make_the_explained_share_look_large():
+    """14 items, 60 respondents, truly 40 %: unadjusted limits held that in a third of samples."""
+    items, held, seen = [f"q{i}" for i in range(14)], 0, []
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        made = 0.4**0.5 * rng.normal(size=(60, 1)) + 0.6**0.5 * rng.normal(size=(60, 14))
+        spread = 14 * 0.6 + 14**2 * 0.4
+        pleased = made.sum(axis=1) + (spread * 1.5) ** 0.5 * rng.normal(size=60)
+        answers = pd.DataFrame(made, columns=items).assign(satisfaction=pleased)
+        found = placed(answers, items, points=(-9, 9), resamples=100)
+        held += found.explained_low <= 0.4 <= found.explained_high
+        seen.append(found.explained)
+    assert held >= 90
+    assert np.mean(seen) == pytest.approx(0.4, abs=0.04)
+    assert "once what chance adds is taken out" in found.sentence()
+
+
 def test_importance_is_the_explained_share_and_a_scale_changes_nothing(answers):
     found = placed(answers)
     r = answers.corr().to_numpy()
     whole = r[:3, 3] @ np.linalg.solve(r[:3, :3], r[:3, 3])
-    assert found.explained == pytest.approx(whole)
-    assert found.explained_low < whole < found.explained_high
+    assert found.table["importance"].sum() == pytest.approx(whole)
+    n = len(answers)
+    assert found.explained == pytest.approx(1 - (1 - whole) * (n - 1) / (n - 4))
+    assert found.explained_low < found.explained < found.explained_high
     tenfold = placed(answers.assign(satisfaction=10 * answers["satisfaction"]))
     assert tenfold.table["importance"].tolist() == pytest.approx(found.table["importance"].tolist())
 
@@ -146,6 +165,8 @@ def test_dimensions_and_stated_importance(answers):
         resamples=100,
         rng=np.random.default_rng(1),
     )
+    assert "of 2 dimensions are settled" in two.sentence()
+    assert "item" not in two.sentence()
     assert two.table.loc[0, "performance"] == pytest.approx(
         answers[["quick", "kind"]].to_numpy().mean()
     )

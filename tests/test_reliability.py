@@ -142,6 +142,17 @@ def test_what_cannot_be_given_is_noted_beside_the_rest(answers):
     assert none.sentence().startswith("No scale's consistency can be given")
 
 
+def test_copies_are_named_and_one_value_is_not_called_least_and_most(answers):
+    copies = answers.assign(again=answers["polite"])
+    both = ["polite", "again"]
+    words = cronbach_alpha(copies, dimensions={"x": both, "z": both})
+    assert "polite and again are answered alike by everyone." in words.sentence()
+    assert "most for" not in words.sentence()
+    assert "(nobody left one blank)" in words.sentence()
+    whole = cronbach_alpha(copies, dimensions={"all": [*answers, "again"]})
+    assert whole.table["note"].tolist() == ["polite and again are answered alike by everyone"]
+
+
 def test_the_item_that_does_not_belong_is_named(answers):
     found = scale(answers.assign(parking=[3, 1, 3, 1]), turned=["listens"])
     assert found.table.loc[0, "weakest_item"] == "parking"
@@ -356,7 +367,7 @@ def test_the_card_notes_what_cannot_be_given(ecsi):
     assert two["leading"]
     assert table.loc[("value", "omega (one factor)"), "note"] == "needs three items"
     assert np.isnan(table.loc[("flat", "alpha"), "estimate"])
-    assert "Not given at all: one (one item has no internal consistency)." in found.sentence()
+    assert "Not given at all: one (one item has no internal consistency); flat" in found.sentence()
     assert "twin (PERQ1 and twin are answered alike by everyone)" in found.sentence()
     nothing = card(data, {"one": ["PERQ1"]})
     assert nothing.sentence().startswith("No scale's reliability can be given: one (")

@@ -114,6 +114,24 @@ def test_everyone_satisfied_still_has_an_interval():
     found = tipping_point(survey, invited=60, threshold=0.7, points=(1, 7), satisfied_from=6)
     assert found.low < found.high
     assert found.answered_low < 1
+    assert "nan" not in found.sentence()
+
+
+def test_a_mean_without_any_spread_is_refused():
+    survey = pd.DataFrame({"satisfaction": [7.0] * 20})
+    with pytest.raises(Refusal, match="Everyone who answered 'satisfaction' gave 7"):
+        tipping_point(survey, invited=60, threshold=5, points=(1, 7))
+
+
+def test_limits_off_the_scale_and_missing_limits_are_explained():
+    many = pd.DataFrame({"satisfaction": [7.0] * 52 + [2.0] * 8})
+    found = tipping_point(many, invited=210, threshold=0.26, points=(1, 7), satisfied_from=6)
+    assert found.low < 0 <= found.estimate
+    assert "A limit off the scale means" in found.sentence()
+    nearly = pd.DataFrame({"satisfaction": [2.0, 7.0] * 500})
+    found = tipping_point(nearly, invited=1001, threshold=0.5, points=(1, 7), satisfied_from=6)
+    assert not np.isfinite(found.low)
+    assert "(no interval: too few answered, or too few not)" in found.sentence()
 
 
 def test_clusters_widen_the_tipping_point():
@@ -129,7 +147,7 @@ def test_clusters_widen_the_tipping_point():
 
 def test_tipping_points_that_cannot_be():
     survey = pd.DataFrame({"satisfaction": [4.0, 5, 6]})
-    with pytest.raises(Problem, match="but 2 were invited"):
+    with pytest.raises(Problem, match=r"but 2 were invited.\n  To mend: complete the list"):
         tipping_point(survey, invited=2, threshold=5, points=(1, 7))
     with pytest.raises(Refusal, match="Everyone"):
         tipping_point(survey, invited=3, threshold=5, points=(1, 7))
@@ -156,6 +174,9 @@ def test_those_who_answer_late():
     assert "give a lower satisfaction" in found.sentence()
     with pytest.raises(Refusal, match="thirds"):
         late_answers(survey[:9], invited=invited)
+    flat = survey.assign(satisfaction=np.repeat([6.0, 5.0, 4.0], 30))
+    with pytest.raises(Refusal, match="the same answer throughout"):
+        late_answers(flat, invited=invited)
     assert found.plot(plt.figure().subplots()).get_title().endswith("?")
     plt.close("all")
 

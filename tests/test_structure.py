@@ -186,7 +186,7 @@ def test_parallel_analysis_counts_what_was_put_in(answers, rng):
     found = parallel_analysis(answers, items=ITEMS, rng=rng, resamples=100)
     assert (found.components, found.factors) == (2, 2)
     assert found.components_low <= 2 <= found.components_high
-    assert found.sentence().startswith("The answers hold 2 components (95% interval ")
+    assert found.sentence().startswith("The answers hold 2 components (approximate 95% interval ")
     assert found.table.query("kind == 'component'")["estimate"].sum() == pytest.approx(6)
 
 
@@ -198,7 +198,7 @@ def test_noise_seldom_shows_a_dimension(rng):
         found = parallel_analysis(noise, items=list("abcd"), rng=rng, resamples=100)
         shown += found.components > 0
     assert shown <= 6
-    assert "0 components (95% interval 0 to " in found.sentence()
+    assert "0 components (approximate 95% interval 0 to " in found.sentence()
 
 
 def test_chance_comes_from_the_generator(answers):
@@ -350,3 +350,9 @@ def test_pictures_and_strange_names(answers, rng):
         assert each.sentence().endswith(".")
     assert "Not given: flat" in found[-1].sentence()
     plt.close("all")
+
+
+def test_a_matrix_without_its_number_of_respondents_is_refused():
+    table = pd.DataFrame(np.eye(6) * 0.6 + 0.4, columns=list("abcdef")).assign(item=list("abcdef"))
+    with pytest.raises(Refusal, match="Nobody is said to have answered"):
+        factorable_of_correlations(table, respondents=0)

@@ -118,8 +118,30 @@ def test_clusters_cost_what_kish_does_not_see():
     assert "15 clusters (dnum). That is few: the intervals are approximate" in found.sentence()
 
 
+def test_clusters_never_narrow_an_interval(survey):
+    """Clusters that are all alike show no variance between them, which is luck."""
+    pairs = survey.assign(satisfaction=[2.0, 6] * 4, site=np.repeat(list("abcd"), 2), weight=1.0)
+    ask = {"outcomes": {"s": ["satisfaction"]}, "weight": "weight"}
+    alone = weighted_means(pairs, **ask).table.loc[0]
+    row = weighted_means(pairs, **ask, cluster="site").table.loc[0]
+    assert row["se"] == pytest.approx(alone["se"])
+    assert row["high"] - row["low"] > alone["high"] - alone["low"]
+    found = survey_mean(pairs["satisfaction"], weights=pairs["weight"], clusters=pairs["site"])
+    assert found.se == 0 and np.isnan(found.effective_n)
+
+
+def test_a_weight_of_zero_is_a_row_that_adds_nothing():
+    y, w = STRAT["api00"].head(40), pd.Series([0.0] * 5 + [1.0] * 35)
+    found = survey_mean(y, weights=w, margins=STRAT[["stype"]].head(40))
+    assert found.estimate == pytest.approx(y[5:].mean())
+    assert np.isfinite([found.se, found.low, found.high]).all()
+
+
 def test_people_without_a_variable_have_no_weight(survey, people):
     survey.loc[0, "channel"] = None
+    means = weighted_means(survey, outcomes={"s": ["satisfaction"]}, population=people)
+    assert means.left_out == 1
+    assert "Left out for want of channel or region: 1." in means.sentence()
     assert raking(survey, population=people).left_out == 1
     assert raking_weights(survey, population=people).isna().sum() == 1
 
@@ -150,6 +172,7 @@ def test_a_population_that_does_not_fit(survey):
         (population(channel={"phone": 1, "chat": 1, "post": 1}), "Nobody who answered"),
         (population(channel={"phone": 1}), "levels that the population lacks: chat"),
         (population(channel={"phone": -1, "chat": 2}), "below 0"),
+        (population(channel={"phone": 0, "chat": 0}), "'channel' add up to 0: it holds nobody"),
         (
             population(channel={"phone": 5, "chat": 5}, region={"north": 9, "south": 9}),
             "do not describe the same people: channel 10, region 18",
