@@ -15,7 +15,7 @@ study: install  ## carry out a study and end with the path of its report
 test: install  ## every test: the rooms, the house, the batch, the notebooks
 	$(VENV)/python -m pytest
 
-coverage: install  ## simulate how often each interval holds the truth (about 15 minutes; ROOM=gaps for one)
+coverage: install  ## simulate how often each interval holds the truth (the better part of an hour; ROOM=gaps for one)
 	$(VENV)/python -m tests.intervals $(ROOM)
 
 install: .venv/installed  ## the set-up alone
