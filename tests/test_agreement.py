@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import statsmodels.api as sm
 from matplotlib import pyplot as plt
 from scipy import stats
 from statsmodels.stats.inter_rater import cohens_kappa
@@ -18,12 +17,10 @@ from sqm.methods import agreement
 from sqm.methods.agreement import (
     LANDIS_KOCH,
     agreement_card,
-    agreement_drift,
     category_agreement,
     cohen_kappa,
-    kappa_variance,
-    standard_agreement,
 )
+from sqm.ratings import kappa_variance
 
 REFERENCE = Path(__file__).parent / "reference"
 
@@ -402,142 +399,15 @@ def test_specific_agreement_of_two_is_that_of_cohens_table():
     assert one["estimate"].to_numpy() == pytest.approx(other["estimate"].to_numpy())
 
 
-# --- Against a standard ---------------------------------------------------------------------------
-
-
-def test_attribute_agreement_of_three_appraisers():
-    case = reference("attribute_agreement_binary")
-    columns = ["complaint", "rater", "trial", "given", "standard"]
-    long = pd.DataFrame(case["input"]["records"], columns=columns)
-    keys = ["complaint", "trial", "standard"]
-    table = long.pivot_table(index=keys, columns="rater", values="given", aggfunc="first")
-    table, expected = table.reset_index(), case["expected"]
-    found = standard_agreement(table, raters=["BL", "EG", "MH"], defect="No")
-    rows = found.table.set_index(["assessment", "rater"])
-    shares = ["matched", "inspected", "estimate", "low", "high"]
-
-    def same(row, wanted):
-        matched, inspected, low, high = wanted
-        assert rows.loc[row, shares].tolist() == pytest.approx(
-            [matched, inspected, matched / inspected, low / 100, high / 100], abs=5e-6
-        )
-
-    for rater, wanted in expected["per_appraiser"].items():
-        same(("within", rater), wanted["within"])
-        same(("vs standard", rater), wanted["vs_standard"])
-    same(("between", ""), expected["between_matched"])
-    same(("all vs standard", ""), expected["all_vs_standard"])
-    fleiss, cohen = rows["fleiss_kappa"], rows["cohen_kappa"]
-    assert fleiss["within"].to_dict() == pytest.approx(expected["fleiss_within"])
-    assert fleiss["vs standard"].to_dict() == pytest.approx(expected["fleiss_vs_standard"])
-    assert fleiss["between", ""] == pytest.approx(expected["fleiss_between"])
-    assert fleiss["all vs standard", ""] == pytest.approx(expected["fleiss_vs_standard_all"])
-    cohens = cohen["vs standard"].to_dict() | {"All": cohen["all vs standard", ""]}
-    assert cohens == pytest.approx(expected["cohen_vs_standard"])
-    for rater, wanted in expected["effectiveness"].items():
-        row = rows.loc["vs standard", rater]
-        assert 100 * row["miss"] == pytest.approx(wanted["miss_pct"], abs=5e-3)
-        assert 100 * row["false_alarm"] == pytest.approx(wanted["false_alarm_pct"], abs=5e-3)
-    assert "MH: as the standard says on 60.0 % (95% interval 32.3 to 83.7)" in found.sentence()
-    assert "MH 67% and 10%" in found.sentence()
-    assert found.most_trials == 3
-
-
-def test_minitabs_limits_and_its_one_sided_one_where_all_match():
-    case = reference("attribute_agreement_minitab")
-    n = case["input"]["n"]
-    right = pd.DataFrame({"complaint": range(n), "standard": ["x"] * n})
-    for name, matched in case["input"]["matched"].items():
-        right[name] = ["x"] * matched + ["y"] * (n - matched)
-    found = standard_agreement(right, raters=list(case["input"]["matched"]))
-    rows = found.table[found.table["assessment"] == "vs standard"].set_index("rater")
-    for name, (share, low, high) in case["expected"].items():
-        row = rows.loc[name]
-        shown = row["low_one_sided"] if row["matched"] == n else row["low"]
-        assert [100 * row["estimate"], 100 * shown, 100 * row["high"]] == pytest.approx(
-            [share, low, high], abs=case["tolerance"]
-        )
-    assert 100 * rows.loc["Holmes", "low"] == pytest.approx(100 * 0.025 ** (1 / 15))
-    assert "Minitab print a one-sided lower limit" in found.sentence()
-
-
-def test_bad_input_of_the_standard(cases):
-    table = cases.assign(complaint=range(400), standard="0")
-    with pytest.raises(Problem, match="different standards"):
-        standard_agreement(table.assign(complaint=1, standard=table["coder_a"]))
-    with pytest.raises(Refusal, match="No rater filed"):
-        standard_agreement(table.assign(coder_a=None, coder_b=None))
-    with pytest.raises(Refusal, match="No rater filed"):
-        standard_agreement(table.assign(standard=None))
-    found = standard_agreement(table.assign(coder_b=None))
-    assert found.silent == ("coder_b",)
-    assert "No rater filed a case twice" in found.sentence()
-
-
-# --- Over the months ------------------------------------------------------------------------------
-
-
-def months(cases, falls=0.0):
-    rng = np.random.default_rng(2)
-    at = np.arange(len(cases)) * 300 / len(cases)
-    spoilt = cases["coder_b"].where(rng.random(len(cases)) > falls * at / 300, "9")
-    coded = pd.Timestamp("2025-01-01", tz="UTC") + pd.to_timedelta(at, unit="D")
-    return cases.assign(coder_b=spoilt, coded=coded)
-
-
-def test_drift_is_the_slope_of_statsmodels(cases):
-    data = months(cases, falls=0.5)
-    found = agreement_drift(data)
-    x = (data["coded"] - data["coded"].min()) / pd.Timedelta(days=30.4375)
-    alike = (data["coder_a"] == data["coder_b"]).astype(float)
-    fit = sm.OLS(alike, sm.add_constant(x.to_numpy())).fit(cov_type="HC3", use_t=True)
-    low, high = fit.conf_int().to_numpy()[1]
-    assert (found.slope, found.low, found.high) == pytest.approx((fit.params.iloc[1], low, high))
-    assert found.verdict == "sinks"
-    assert found.table["cases"].sum() == found.cases == 400
-    january = alike[data["coded"] < "2025-02-01"]
-    assert found.table.loc[0, ["low", "high"]].tolist() == pytest.approx(
-        wilson(january.mean(), len(january))
-    )
-
-
-def test_no_drift_is_said_with_what_is_not_excluded(cases):
-    found = agreement_drift(months(cases), raters=list(cases))
-    assert found.verdict == "no drift shown"
-    assert f"A loss of up to {-100 * found.low:.2f} points a month" in found.sentence()
-
-
-def test_drift_from_a_standard_needs_one_rater(cases):
-    data = months(cases)
-    found = agreement_drift(data, raters=["coder_b"], standard="coder_a")
-    assert found.slope == pytest.approx(agreement_drift(data).slope)
-    with pytest.raises(Problem, match="name two columns"):
-        agreement_drift(data, raters=["coder_b"])
-
-
-def test_bad_input_of_drift(cases):
-    data = months(cases)
-    with pytest.raises(Refusal, match="in one month"):
-        agreement_drift(data.assign(coded=data["coded"].iloc[0]))
-    with pytest.raises(Refusal, match="agree to the same extent"):
-        agreement_drift(data.assign(coder_b=data["coder_a"]))
-    with pytest.raises(Problem, match="holds no times"):
-        agreement_drift(data.assign(coded="June"))
-    gaps = data.assign(coded=data["coded"].where(data.index > 9))
-    assert agreement_drift(gaps).left_out == 10
-
-
 @pytest.mark.parametrize(
     "answer",
     [
-        lambda d: agreement_card(d, raters=["coder_a", "coder_b", "coder_c"], ordered="01239"),
+        lambda d: agreement_card(d, raters=["coder_a", "coder_b", "coder_c"], ordered="0123"),
         lambda d: category_agreement(d),
-        lambda d: standard_agreement(d),
-        lambda d: agreement_drift(d),
     ],
 )
 def test_every_finding_draws_and_speaks(cases, answer):
-    found = answer(months(cases, 0.3).assign(complaint=range(400), standard=cases["coder_a"]))
+    found = answer(cases)
     ax = found.plot(plt.figure().subplots())
     assert ax.get_title(loc="left") + ax.get_title()
     assert ax.lines

@@ -152,9 +152,8 @@ def test_a_published_matrix_that_is_not_positive_definite(carry_out):
     study = {"data": {"correlations": correlations}, "measure": {"matrix_respondents": 200}}
     found = carry_out({"correlations": told.assign(item=list("abc"))}, study)
     assert not found.problems
-    matrix = found.missed["Does a published table of correlations bear its dimensions?"]
-    assert "positive definite" in matrix
-    assert "Do its claimed dimensions fit?" in found.missed
+    assert "positive definite" in found.missed["correlations.dimensions"]
+    assert "matrix_model" not in found.said
 
 
 def test_an_item_that_follows_from_others(carry_out):

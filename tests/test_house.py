@@ -16,7 +16,7 @@ from sqm.parameters import PHASES, notebook, parameters_of
 ROOT = Path(__file__).parent.parent
 FOR_METHODS = {"checks", "finding", "look", "boxes", "interval", "clock", "scales"}
 FOR_METHODS |= {"factors", "measurement_model", "polychoric", "importance", "predicate"}
-FOR_METHODS |= {"claim", "moments", "ranking"}
+FOR_METHODS |= {"claim", "moments", "ranking", "ratings"}
 FLOORS = [
     FOR_METHODS | {"roles", "files", "sources", "shelf"},  # ground
     {"methods"},

@@ -10,12 +10,24 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from scipy import stats
 
-from sqm import clock, look
+from sqm import look
 from sqm.checks import Problem, Refusal, nearest, need_columns, need_rows, need_share
 from sqm.finding import Finding, counted
 from sqm.interval import spell, wilson
+from sqm.ratings import (
+    FEWEST,
+    Sums,
+    as_text,
+    beyond,
+    cohen,
+    crossed,
+    fisher_limits,
+    fleiss,
+    least_beyond,
+    share_limits,
+    sums_of_each,
+)
 
 
 @dataclass(frozen=True)
@@ -54,8 +66,6 @@ LANDIS_KOCH = Words(
     names=("poor", "slight", "fair", "moderate", "substantial", "almost perfect"),
     source="Landis and Koch 1977",
 )
-
-FEWEST = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,14 +256,14 @@ def cohen_kappa(
     need_columns(ratings, [first, second], source="the ratings")
     pairs = ratings[[first, second]].dropna()
     need_rows(pairs, FEWEST, source="The ratings", why="agreement (in cases filed by both)")
-    names, counts = _crossed(pairs[first], pairs[second])
+    names, counts = crossed(pairs[first], pairs[second])
     if len(names) < 2:
         raise Refusal(
             f"Both used the one category {look.shorten(names[0])!r} throughout.",
             "draw cases of more than one kind: agreement beyond chance cannot be seen here.",
         )
     n, agreed = len(pairs), float(np.trace(counts) / counts.sum())
-    kappa, low, high = _kappa(counts, confidence)
+    kappa, low, high = cohen(counts, confidence)
     agreed_low, agreed_high = wilson(agreed, n, confidence=confidence)
     table = _per_category(names, counts, confidence)
     uses = (counts.sum(axis=0) + counts.sum(axis=1)) / (2 * n)
@@ -285,60 +295,6 @@ def cohen_kappa(
     )
 
 
-def _crossed(first: pd.Series, second: pd.Series) -> tuple[list[str], np.ndarray]:
-    """Categories that either used, in order, and the square table of counts."""
-    a, b = first.astype(str).to_numpy(dtype=object), second.astype(str).to_numpy(dtype=object)
-    names = sorted({*a, *b})
-    place = {name: at for at, name in enumerate(names)}
-    counts = np.zeros((len(names), len(names)))
-    np.add.at(counts, ([place[x] for x in a], [place[x] for x in b]), 1)
-    return names, counts
-
-
-def _kappa(counts: np.ndarray, confidence: float) -> tuple[float, float, float]:
-    n = counts.sum()
-    p = counts / n
-    rows, columns = p.sum(axis=1), p.sum(axis=0)
-    agreed, chance = np.trace(p), rows @ columns
-    if np.isclose(chance, 1):
-        return np.nan, np.nan, np.nan
-    kappa = (agreed - chance) / (1 - chance)
-    if np.trace(counts) == n:
-        least, _ = wilson(1.0, n, confidence=confidence)
-        return 1.0, float((least - chance) / (1 - chance)), 1.0
-    return float(kappa), *_fisher_limits(kappa, kappa_variance(counts), n, confidence)
-
-
-def kappa_variance(counts: np.ndarray) -> float:
-    """Large-sample variance of kappa, from a square table of counts.
-
-    Notes
-    -----
-    Fleiss, Cohen and Everitt (1969), doi:10.1037/h0028106, with p the shares,
-    r and c their margins and k kappa:
-    [sum_i p_ii (1 - (r_i + c_i)(1 - k))^2 + (1 - k)^2 sum_(i != j) p_ij (c_i + r_j)^2
-    - (k - p_e (1 - k))^2] / (n (1 - p_e)^2).
-
-    Examples
-    --------
-    20, 5, 10, 15 of 50: k = 0.4, p_e = 0.5; the three terms are
-    0.0664 + 0.1084, 0.36 * (0.1 * 1.21 + 0.2 * 0.81) and 0.01.
-
-    >>> round(float(kappa_variance(np.array([[20, 5], [10, 15]]))), 6)
-    0.016128
-    """
-    n = counts.sum()
-    p = counts / n
-    rows, columns = p.sum(axis=1), p.sum(axis=0)
-    chance = rows @ columns
-    kappa = (np.trace(p) - chance) / (1 - chance)
-    same = np.diag(p) @ (1 - (rows + columns) * (1 - kappa)) ** 2
-    apart = (p - np.diag(np.diag(p))) * (columns[:, None] + rows[None, :]) ** 2
-    centre = (kappa - chance * (1 - kappa)) ** 2
-    variance = same + (1 - kappa) ** 2 * apart.sum() - centre
-    return float(max(variance, 0.0) / (n * (1 - chance) ** 2))
-
-
 def _ac1(agreed: float, uses: np.ndarray) -> float:
     chance = (uses * (1 - uses)).sum() / (len(uses) - 1)
     return float((agreed - chance) / (1 - chance))
@@ -362,7 +318,7 @@ def _per_category(names: list[str], counts: np.ndarray, confidence: float) -> pd
                 "estimate": float(2 * both / (first + second)),
                 "low": 2 * low / (1 + low),
                 "high": 2 * high / (1 + high),
-                "kappa": _kappa(against_rest, confidence)[0],
+                "kappa": cohen(against_rest, confidence)[0],
                 "prevalence_index": float(abs(both - neither) / n),
             }
         )
@@ -764,26 +720,6 @@ class _Rated:
         return int(self.times.sum())
 
 
-@dataclass(frozen=True)
-class _Sums:
-    """What every coefficient is computed from, summed over cases; first axis: data sets.
-
-    ``alike`` and ``coinciding`` count pairs of categories within cases, each case
-    with weight 1, and with its number of ratings; ``shares`` are the shares of the
-    categories; ``crossed`` the table of each pair of raters on the ``full`` cases.
-    """
-
-    cases: np.ndarray
-    alike: np.ndarray
-    coinciding: np.ndarray
-    shares: np.ndarray
-    full: np.ndarray
-    crossed: np.ndarray
-
-    def map(self, change: Callable[[np.ndarray, str], np.ndarray]) -> _Sums:
-        return _Sums(**{key: change(value, key) for key, value in vars(self).items()})
-
-
 def _rated(
     ratings: pd.DataFrame, raters: Sequence[str], ordered: Sequence[object] | None
 ) -> _Rated:
@@ -795,7 +731,7 @@ def _rated(
     active = [rater for rater in raters if rater not in silent]
     if len(active) < 2:
         raise Refusal(f"Without any rating: {', '.join(silent)}.", "agreement needs two who rated.")
-    texts = ratings[active].map(_text, na_action="ignore")
+    texts = ratings[active].map(as_text, na_action="ignore")
     names = _names(texts, ordered)
     codes = np.column_stack([pd.Categorical(texts[r], categories=names).codes for r in active])
     enough = (codes >= 0).sum(axis=1) >= 2
@@ -807,19 +743,12 @@ def _rated(
     return _Rated(patterns, times, names, tuple(active), tuple(silent), left_out)
 
 
-def _text(value: object) -> str:
-    """A category as text: 2.0 and 2 are the same."""
-    if isinstance(value, int | float | np.number) and not isinstance(value, bool):
-        return f"{value:g}"
-    return str(value)
-
-
 def _names(texts: pd.DataFrame, ordered: Sequence[object] | None) -> list[str]:
     used = sorted({name for column in texts for name in texts[column].dropna()})
     if ordered is None:
         names = used
     else:
-        names = list(dict.fromkeys(_text(each) for each in ordered))
+        names = list(dict.fromkeys(as_text(each) for each in ordered))
         if missing := [name for name in used if name not in names]:
             raise Problem(
                 f"The ratings hold {look.shorten(missing[0])!r}, which the order does not name.",
@@ -842,29 +771,6 @@ def _need_two_categories(rated: _Rated) -> None:
         )
 
 
-def _parts(codes: np.ndarray, categories: int) -> _Sums:
-    """What each pattern adds to the sums."""
-    one = (codes[:, :, None] == np.arange(categories)).astype(float)
-    uses = one.sum(axis=1)
-    ratings = uses.sum(axis=1)
-    pairs = uses[:, :, None] * uses[:, None, :]
-    diagonal = np.arange(categories)
-    pairs[:, diagonal, diagonal] -= uses
-    full = (codes >= 0).all(axis=1).astype(float)
-    crossed = [
-        one[:, g, :, None] * one[:, h, None, :] * full[:, None, None]
-        for g, h in combinations(range(codes.shape[1]), 2)
-    ]
-    return _Sums(
-        cases=np.ones(len(codes)),
-        alike=pairs / (ratings * (ratings - 1))[:, None, None],
-        coinciding=pairs / (ratings - 1)[:, None, None],
-        shares=uses / ratings[:, None],
-        full=full,
-        crossed=np.stack(crossed, axis=1),
-    )
-
-
 def _blocks(rated: _Rated) -> Iterator[slice]:
     """Runs of patterns that fit into memory."""
     raters = rated.codes.shape[1]
@@ -873,10 +779,10 @@ def _blocks(rated: _Rated) -> Iterator[slice]:
     return (slice(at, at + rows) for at in range(0, len(rated.codes), rows))
 
 
-def _total(rated: _Rated) -> _Sums:
+def _total(rated: _Rated) -> Sums:
     found = None
     for block in _blocks(rated):
-        times, parts = rated.times[block], _parts(rated.codes[block], len(rated.names))
+        times, parts = rated.times[block], sums_of_each(rated.codes[block], len(rated.names))
         part = parts.map(lambda value, _, times=times: np.tensordot(times, value, axes=1)[None])
         found = (
             part
@@ -886,11 +792,11 @@ def _total(rated: _Rated) -> _Sums:
     return found
 
 
-Coefficient = Callable[[_Sums], tuple[np.ndarray, np.ndarray]]
+Coefficient = Callable[[Sums], tuple[np.ndarray, np.ndarray]]
 
 
 def _judge(
-    rated: _Rated, total: _Sums, coefficient: Coefficient, *, full: bool = False
+    rated: _Rated, total: Sums, coefficient: Coefficient, *, full: bool = False
 ) -> tuple[float, float, float, float]:
     """A coefficient with its jackknife variance: estimate, variance, chance, cases."""
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -906,61 +812,44 @@ def _judge(
     return estimate, float(variance), chance, cases
 
 
-def _without(rated: _Rated, total: _Sums, coefficient: Coefficient, block: slice) -> np.ndarray:
+def _without(rated: _Rated, total: Sums, coefficient: Coefficient, block: slice) -> np.ndarray:
     """The coefficient without one case of each pattern of a block."""
-    parts = _parts(rated.codes[block], len(rated.names))
+    parts = sums_of_each(rated.codes[block], len(rated.names))
     return coefficient(total.map(lambda value, key: value - getattr(parts, key)))[0]
 
 
 # --- The coefficients -----------------------------------------------------------------------------
 
 
-def _beyond(agreed: np.ndarray, chance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return (agreed - chance) / (1 - chance), chance
-
-
-def _agreed(sums: _Sums, weights: np.ndarray) -> np.ndarray:
-    return np.einsum("rij,ij->r", sums.alike, weights) / sums.cases
-
-
-def _uses(sums: _Sums) -> np.ndarray:
-    return sums.shares / sums.cases[:, None]
-
-
-def _fleiss(sums: _Sums, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    q = _uses(sums)
-    return _beyond(_agreed(sums, weights), np.einsum("ri,ij,rj->r", q, weights, q))
-
-
-def _gwet(sums: _Sums, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    q, k = _uses(sums), len(weights)
+def _gwet(sums: Sums, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    q, k = sums.used, len(weights)
     chance = weights.sum() / (k * (k - 1)) * (q * (1 - q)).sum(axis=1)
-    return _beyond(_agreed(sums, weights), chance)
+    return beyond(sums.agreed(weights), chance)
 
 
-def _even(sums: _Sums, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return _beyond(_agreed(sums, weights), np.full(len(sums.cases), weights.mean()))
+def _even(sums: Sums, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return beyond(sums.agreed(weights), np.full(len(sums.cases), weights.mean()))
 
 
-def _pairwise(sums: _Sums, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _pairwise(sums: Sums, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Agreement and chance of each pair of raters."""
     p = sums.crossed / sums.full[:, None, None, None]
     agreed = np.einsum("rgij,ij->rg", p, weights)
     return agreed, np.einsum("rgi,ij,rgj->rg", p.sum(axis=3), weights, p.sum(axis=2))
 
 
-def _conger(sums: _Sums, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _conger(sums: Sums, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     agreed, chance = _pairwise(sums, weights)
-    return _beyond(agreed.mean(axis=1), chance.mean(axis=1))
+    return beyond(agreed.mean(axis=1), chance.mean(axis=1))
 
 
-def _light(sums: _Sums, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _light(sums: Sums, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     agreed, chance = _pairwise(sums, weights)
-    return _beyond(agreed, chance)[0].mean(axis=1), chance.mean(axis=1)
+    return beyond(agreed, chance)[0].mean(axis=1), chance.mean(axis=1)
 
 
 def _krippendorff(
-    sums: _Sums, metric: str, values: np.ndarray | None
+    sums: Sums, metric: str, values: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     uses = sums.coinciding.sum(axis=2)
     apart = _distance(uses, metric, values)
@@ -984,7 +873,7 @@ def _distance(uses: np.ndarray, metric: str, values: np.ndarray | None) -> np.nd
     return np.broadcast_to(square, (len(uses), *square.shape[1:]))
 
 
-def _kendall(sums: _Sums) -> tuple[np.ndarray, np.ndarray]:
+def _kendall(sums: Sums) -> tuple[np.ndarray, np.ndarray]:
     """W with ties: the variance of the rank sums over its largest possible one."""
     pairs = sums.crossed
     raters = int((1 + np.sqrt(1 + 8 * pairs.shape[1])) / 2)
@@ -1012,7 +901,7 @@ def _weights(
 
 
 def _own(names: list[str], disagreement: pd.DataFrame) -> np.ndarray:
-    table = disagreement.rename(index=_text, columns=_text)
+    table = disagreement.rename(index=as_text, columns=as_text)
     for side in (table.index, table.columns):
         if missing := [name for name in names if name not in side]:
             raise Problem(
@@ -1032,30 +921,9 @@ def _own(names: list[str], disagreement: pd.DataFrame) -> np.ndarray:
 # --- Rows of the tables ---------------------------------------------------------------------------
 
 
-def _fisher_limits(
-    estimate: float, variance: float, cases: float, confidence: float
-) -> tuple[float, float]:
-    """Student's interval on the scale of artanh, on which coefficients up to 1 spread evenly."""
-    if not (abs(estimate) < 1 and np.isfinite(variance) and cases > 2):
-        return np.nan, np.nan
-    spread = np.sqrt(variance) / (1 - estimate**2)
-    half = stats.t.ppf((1 + confidence) / 2, cases - 1) * spread
-    at = np.arctanh(estimate)
-    return float(np.tanh(at - half)), float(np.tanh(at + half))
-
-
-def _share_limits(
-    share: float, variance: float, n: float, confidence: float
-) -> tuple[float, float]:
-    """Wilson's interval at the effective number: what independent cases would spread as much."""
-    if 0 < share < 1 and variance > 0:
-        n = share * (1 - share) / variance
-    return wilson(share, n, confidence=confidence)
-
-
 def _row(
     rated: _Rated,
-    total: _Sums,
+    total: Sums,
     name: str,
     weights: str,
     coefficient: Coefficient,
@@ -1069,10 +937,9 @@ def _row(
         estimate, note = np.nan, f"only {cases:.0f} cases were filed by every rater"
     elif np.isclose(estimate, 1):
         estimate = 1.0
-        least, _ = wilson(1.0, cases, confidence=confidence)
-        low, high = (least - chance) / (1 - chance), 1.0
+        low, high = least_beyond(chance, cases, confidence), 1.0
     if estimate != 1:
-        low, high = _fisher_limits(estimate, variance, cases, confidence)
+        low, high = fisher_limits(estimate, variance, cases, confidence)
     return {
         "coefficient": name,
         "weights": weights,
@@ -1085,25 +952,25 @@ def _row(
     }
 
 
-def _percent_row(rated: _Rated, total: _Sums, confidence: float) -> dict:
+def _percent_row(rated: _Rated, total: Sums, confidence: float) -> dict:
     alike = np.eye(len(rated.names))
     estimate, variance, _, cases = _judge(
-        rated, total, lambda sums: (_agreed(sums, alike), np.full(len(sums.cases), np.nan))
+        rated, total, lambda sums: (sums.agreed(alike), np.full(len(sums.cases), np.nan))
     )
     variance *= (cases - 1) / cases  # of two raters this leaves n itself
-    low, high = _share_limits(estimate, variance, cases, confidence)
+    low, high = share_limits(estimate, variance, cases, confidence)
     limits = {"estimate": estimate, "low": low, "high": high, "chance": np.nan, "note": ""}
     return {"coefficient": "agreement", "weights": "none", "cases": int(cases), **limits}
 
 
 def _kappa_rows(
-    rated: _Rated, total: _Sums, name: str, weights: np.ndarray, confidence: float
+    rated: _Rated, total: Sums, name: str, weights: np.ndarray, confidence: float
 ) -> list[dict]:
     several = len(rated.raters) > 2
     kinds = [("Conger's kappa" if several else "Cohen's kappa", _conger, True)]
     kinds += [("Light's kappa", _light, True)] * several
     kinds += [
-        ("Fleiss' kappa", _fleiss, False),
+        ("Fleiss' kappa", fleiss, False),
         ("Gwet's AC1" if name == "none" else "Gwet's AC2", _gwet, False),
         ("PABAK", _even, False),
     ]
@@ -1112,12 +979,12 @@ def _kappa_rows(
         for kind, formula, full in kinds
     ]
     if name == "none" and not several:
-        kappa, low, high = _kappa(total.crossed[0, 0], confidence)
+        kappa, low, high = cohen(total.crossed[0, 0], confidence)
         rows[0] |= {"estimate": kappa, "low": low, "high": high}
     return rows
 
 
-def _krippendorff_rows(rated: _Rated, total: _Sums, ordered: bool, confidence: float) -> list[dict]:
+def _krippendorff_rows(rated: _Rated, total: Sums, ordered: bool, confidence: float) -> list[dict]:
     values = _values(rated.names) if ordered else None
     metrics = ["nominal"] + ["ordinal"] * ordered
     if values is not None:
@@ -1142,7 +1009,7 @@ def _values(names: list[str]) -> np.ndarray | None:
         return None
 
 
-def _kendall_row(rated: _Rated, total: _Sums, confidence: float) -> dict:
+def _kendall_row(rated: _Rated, total: Sums, confidence: float) -> dict:
     row = _row(rated, total, "Kendall's W", "ranks", _kendall, confidence, full=True)
     if row["estimate"] == 1:
         row |= {"low": np.nan, "note": "full agreement: no lower limit can be given"}
@@ -1152,13 +1019,13 @@ def _kendall_row(rated: _Rated, total: _Sums, confidence: float) -> dict:
 
 
 def _card(
-    table: pd.DataFrame, rated: _Rated, total: _Sums, confidence: float, ordered: bool
+    table: pd.DataFrame, rated: _Rated, total: Sums, confidence: float, ordered: bool
 ) -> AgreementCard:
     plain = table[(table["weights"] == "none") & table["chance"].notna()].dropna(subset="estimate")
     leading = "Cohen's kappa" if len(rated.raters) == 2 else "Krippendorff's alpha"
     lead = plain.set_index("coefficient").loc[leading]
     lowest, highest = plain.loc[plain["estimate"].idxmin()], plain.loc[plain["estimate"].idxmax()]
-    uses = _uses(total)[0]
+    uses = total.used[0]
     two = len(rated.names) == 2
     apart = [len(set(pattern[pattern >= 0])) > 1 for pattern in rated.codes]
     return AgreementCard(
@@ -1195,13 +1062,13 @@ def _bias(rated: _Rated, category: int) -> float:
     return float(np.nanmax(shares) - np.nanmin(shares))
 
 
-def _category_row(rated: _Rated, total: _Sums, i: int, confidence: float) -> dict:
+def _category_row(rated: _Rated, total: Sums, i: int, confidence: float) -> dict:
     share, variance, _, _ = _judge(rated, total, partial(_specific, category=i))
     used_for = int(rated.times[(rated.codes == i).any(axis=1)].sum())
-    low, high = _share_limits(share, variance, used_for, confidence)
+    low, high = share_limits(share, variance, used_for, confidence)
     against = partial(_against_rest, category=i)
     kappa = _row(rated, total, "", "", against, confidence)
-    p = float(_uses(total)[0, i])
+    p = float(total.used[0, i])
     raters = int((rated.codes == i).any(axis=0).sum())
     return {
         "category": rated.names[i],
@@ -1219,550 +1086,22 @@ def _category_row(rated: _Rated, total: _Sums, i: int, confidence: float) -> dic
     }
 
 
-def _specific(sums: _Sums, category: int) -> tuple[np.ndarray, np.ndarray]:
+def _specific(sums: Sums, category: int) -> tuple[np.ndarray, np.ndarray]:
     """Given that one rater chose the category, the share in which another did."""
     row = sums.coinciding[:, category]
     share = row[:, category] / row.sum(axis=1)
     return share, np.full(len(share), np.nan)
 
 
-def _against_rest(sums: _Sums, category: int) -> tuple[np.ndarray, np.ndarray]:
-    row, q = sums.alike[:, category], _uses(sums)[:, category]
+def _against_rest(sums: Sums, category: int) -> tuple[np.ndarray, np.ndarray]:
+    row, q = sums.alike[:, category], sums.used[:, category]
     agreed = 1 - 2 * (row.sum(axis=1) - row[:, category]) / sums.cases
-    return _beyond(agreed, q**2 + (1 - q) ** 2)
+    return beyond(agreed, q**2 + (1 - q) ** 2)
 
 
-def _mistaken(rated: _Rated, total: _Sums) -> tuple[str, str, float]:
+def _mistaken(rated: _Rated, total: Sums) -> tuple[str, str, float]:
     apart = np.triu(total.alike[0], 1)
     if not apart.any():
         return "", "", 0.0
     i, j = np.unravel_index(int(apart.argmax()), apart.shape)
     return rated.names[i], rated.names[j], float(apart[i, j] / apart.sum())
-
-
-# --- Against a standard ---------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class StandardAgreement(Finding):
-    """How far raters agree with themselves, with each other and with the standard.
-
-    Attributes
-    ----------
-    table : DataFrame, one row per assessment and rater
-        ``assessment``: ``within`` (a rater files the same case the same way
-        every time), ``vs standard`` (and as the standard says), and, of two
-        raters or more, ``between`` (all alike, every time) and ``all vs
-        standard``; ``rater``, blank where it is all; ``matched`` of
-        ``inspected`` cases; ``estimate``, ``low``, ``high``, that share;
-        ``low_one_sided``, where all match, the bound that some programs print
-        instead of ``low``; ``fleiss_kappa``, ``cohen_kappa``, of the single
-        ratings; ``miss``, ``false_alarm``, the shares of single ratings that
-        overlook the defect, or see one where none is (missing unless a
-        category is named as the defect); ``note``.
-    raters, silent : tuple of str
-        Columns judged, and those without any rating.
-    cases, without_standard : int
-        Cases with a standard, and rows without.
-    most_trials : int
-        How often a rater filed one case, at most.
-    defect : str
-        The category that is the defect; blank if none is named.
-    confidence : float
-        Level of the intervals, 0 to 1.
-    """
-
-    raters: tuple[str, ...]
-    silent: tuple[str, ...]
-    cases: int
-    without_standard: int
-    most_trials: int
-    defect: str
-    confidence: float
-
-    def sentence(self) -> str:
-        each = self.table[self.table["assessment"] == "vs standard"]
-        worst = each.loc[each["estimate"].idxmin()]
-        first = f"Least often right is {self._one(worst)}"
-        together = self.table[self.table["assessment"] == "all vs standard"]
-        for row in together.dropna(subset="estimate").itertuples():
-            first += f"; all are right together on {100 * row.estimate:.0f} %"
-        return f"{first}.\n{' '.join(filter(None, self._rest()))}"
-
-    def _one(self, row: pd.Series) -> str:
-        limits = (100 * row[name] for name in ("estimate", "low", "high"))
-        found = spell(*limits, confidence=self.confidence, digits=1, unit="%")
-        return (
-            f"{row['rater']}: as the standard says on {found} of "
-            f"{counted(row['inspected'], 'case')}"
-        )
-
-    def _rest(self) -> list[str]:
-        said = [
-            "A case counts as right if every rating of it is; intervals are Clopper and Pearson's, "
-            "which are conservative.",
-            self._within(),
-            self._errors(),
-        ]
-        if self.table["low_one_sided"].notna().any():
-            said.append(
-                "Where all match, programs such as Minitab print a one-sided lower limit, which is "
-                "higher (column low_one_sided)."
-            )
-        if self.silent:
-            said.append(f"Without any rating, so not judged: {', '.join(self.silent)}.")
-        if self.without_standard:
-            said.append(f"Left out, without a standard: {counted(self.without_standard, 'row')}.")
-        return said
-
-    def _within(self) -> str:
-        rows = self.table[(self.table["assessment"] == "within") & (self.table["inspected"] > 0)]
-        if rows.empty:
-            return "No rater filed a case twice, so nobody can be compared with himself or herself."
-        worst = rows.loc[rows["estimate"].idxmin()]
-        return (
-            f"Least in agreement with himself or herself is {worst['rater']}: the same every time "
-            f"on {worst['matched']} of {worst['inspected']} cases."
-        )
-
-    def _errors(self) -> str:
-        known = self.table.dropna(subset=["miss", "false_alarm"])
-        known = known[known["assessment"] == "vs standard"]
-        if known.empty:
-            return ""
-        each = "; ".join(
-            f"{row.rater} {row.miss:.0%} and {row.false_alarm:.0%}" for row in known.itertuples()
-        )
-        return f"Defects ({look.shorten(self.defect)}) overlooked and false alarms: {each}."
-
-    def plot(self, ax: Axes | None = None) -> Axes:
-        ax = look.axes(ax)
-        rows = self.table.dropna(subset="estimate")
-        shown = rows.assign(**{name: rows[name] * 100 for name in ("estimate", "low", "high")})
-        names = [f"{row.assessment} {row.rater}".strip() for row in rows.itertuples()]
-        look.dots(ax, shown, names=names)
-        ax.set_xlim(0, 101)
-        return look.label(
-            ax, title="Do raters judge as the standard says?", x="cases that match throughout (%)"
-        )
-
-
-def standard_agreement(
-    ratings: pd.DataFrame,
-    *,
-    raters: Sequence[str] = ("coder_a", "coder_b"),
-    standard: str = "standard",
-    case: str = "complaint",
-    defect: str = "",
-    confidence: float = 0.95,
-) -> StandardAgreement:
-    """Compare raters with themselves, with each other and with the standard.
-
-    Parameters
-    ----------
-    ratings : DataFrame, one row per case and trial
-        A case that a rater filed again stands in a further row; its standard is the same in each.
-    raters : sequence of str
-        One column or more.
-    standard, case : str
-        Columns of the right category and of the case's identifier.
-    defect : str, default ""
-        The category that is a defect; blank if none is.
-    confidence : float, default 0.95
-
-    Returns
-    -------
-    StandardAgreement
-
-    Raises
-    ------
-    Problem
-        If a column is missing, or one case has two standards.
-    Refusal
-        If fewer than ten cases have a standard and a rating.
-
-    Notes
-    -----
-    A case matches if all of its ratings do.  The interval of the share of
-    matched cases is Clopper and Pearson's [1]_: conservative, it holds the
-    truth at least as often as it says.  At n of n matched its lower limit is
-    (a/2)^(1/n), a = 1 - confidence, where Minitab prints the one-sided a^(1/n).
-    Fleiss' kappa takes the trials of a rater as raters (within), the mean
-    over trials of trial and standard (against the standard), or all trials of
-    all raters (between); Cohen's pools all ratings against the standard.
-
-    References
-    ----------
-    .. [1] Clopper, C. J., Pearson, E. S. (1934). Biometrika 26, 404-413.
-       doi:10.1093/biomet/26.4.404
-
-    Examples
-    --------
-    10 of 10 right: the lower limit is 0.025^(1/10).
-
-    >>> ratings = pd.DataFrame({"complaint": range(10), "standard": list("xy") * 5,
-    ...                         "coder_a": list("xy") * 5, "coder_b": list("xx") * 5})
-    >>> found = standard_agreement(ratings).table.query("assessment == 'vs standard'")
-    >>> found[["matched", "low"]].round(4).values.tolist()
-    [[10.0, 0.6915], [5.0, 0.1871]]
-    """
-    need_share(confidence, name="confidence")
-    trials = _trials(ratings, list(raters), standard, case)
-    silent = tuple(r for r in raters if trials.ratings[r].isna().all())
-    active = [r for r in raters if r not in silent]
-    if not active:
-        raise Refusal("No rater filed a case that has a standard.", "give ratings to compare.")
-    need_rows(trials.standard, FEWEST, source="The ratings", why="a comparison with the standard")
-    rows = [_within_row(trials, r, confidence) for r in active]
-    rows += [_standard_row(trials, [r], defect, confidence) for r in active]
-    if len(active) > 1:
-        rows.append(_between_row(trials, active, confidence))
-        rows.append(_standard_row(trials, active, defect, confidence))
-    return StandardAgreement(
-        table=pd.DataFrame(rows),
-        raters=tuple(active),
-        silent=silent,
-        cases=len(trials.standard),
-        without_standard=int(ratings[standard].isna().sum()),
-        most_trials=int(trials.ratings.index.get_level_values("trial").max()) + 1,
-        defect=defect,
-        confidence=confidence,
-    )
-
-
-@dataclass(frozen=True)
-class _Trials:
-    """Ratings by case and trial, and each case's standard."""
-
-    ratings: pd.DataFrame
-    standard: pd.Series
-
-    def wide(self, raters: Sequence[str]) -> pd.DataFrame:
-        """One row per case, one column per rater and trial."""
-        trials = self.ratings[list(raters)].groupby(level="trial")
-        return pd.concat({trial: rows.droplevel("trial") for trial, rows in trials}, axis=1)
-
-
-def _trials(ratings: pd.DataFrame, raters: list[str], standard: str, case: str) -> _Trials:
-    if not raters or len(set(raters)) < len(raters):
-        raise Problem(f"The raters are {raters}.", "name each column once.")
-    need_columns(ratings, [case, standard, *raters], source="the ratings")
-    texts = ratings[[standard, *raters]].map(_text, na_action="ignore")
-    known = texts[texts[standard].notna() & ratings[case].notna()]
-    by = ratings.loc[known.index, case].astype(str)
-    mixed = known.groupby(by)[standard].nunique()
-    if (mixed > 1).any():
-        raise Problem(
-            f"The ratings: case {mixed.idxmax()!r} has {mixed.max()} different standards.",
-            "give each case one right category.",
-        )
-    known = known.set_axis(
-        pd.MultiIndex.from_arrays([by, known.groupby(by).cumcount()], names=["case", "trial"])
-    )
-    return _Trials(known[raters], known[standard].groupby("case").first())
-
-
-def _match_row(
-    assessment: str, rater: str, matched: pd.Series, confidence: float, **more: float
-) -> dict:
-    """The share of cases that match, with its interval."""
-    n, k = len(matched), int(matched.sum())
-    row = {"assessment": assessment, "rater": rater, "matched": k, "inspected": n}
-    row |= dict.fromkeys(("estimate", "low", "high", "low_one_sided"), np.nan)
-    if n:
-        found = stats.binomtest(k, n).proportion_ci(confidence, method="exact")
-        row |= {"estimate": k / n, "low": float(found.low), "high": float(found.high)}
-    if n and k == n:
-        row["low_one_sided"] = (1 - confidence) ** (1 / n)
-    missing = dict.fromkeys(("fleiss_kappa", "cohen_kappa", "miss", "false_alarm"), np.nan)
-    return row | missing | more | {"note": "" if n else "no case to compare"}
-
-
-def _within_row(trials: _Trials, rater: str, confidence: float) -> dict:
-    wide = trials.wide([rater])
-    wide = wide[wide.notna().sum(axis=1) > 1]
-    kappa = _fleiss_of(wide)
-    return _match_row("within", rater, _throughout(wide), confidence, fleiss_kappa=kappa)
-
-
-def _between_row(trials: _Trials, raters: list[str], confidence: float) -> dict:
-    wide = _filed_by_all(trials, raters)
-    kappa = _fleiss_of(wide)
-    return _match_row("between", "", _throughout(wide), confidence, fleiss_kappa=kappa)
-
-
-def _standard_row(trials: _Trials, raters: list[str], defect: str, confidence: float) -> dict:
-    wide = _filed_by_all(trials, raters)
-    right = trials.standard.reindex(wide.index)
-    columns = [pd.DataFrame({"given": wide[each], "right": right}).dropna() for each in wide]
-    single = pd.concat(columns, ignore_index=True)
-    fleiss = [_fleiss_of(pair) for pair in columns if len(pair)]
-    names, counts = _crossed(single["given"], single["right"])
-    alone = len(raters) == 1
-    return _match_row(
-        "vs standard" if alone else "all vs standard",
-        raters[0] if alone else "",
-        _throughout(wide, right),
-        confidence,
-        fleiss_kappa=float(np.mean(fleiss)) if fleiss else np.nan,
-        cohen_kappa=_kappa(counts, confidence)[0] if len(names) > 1 else np.nan,
-        **_error_shares(single, defect),
-    )
-
-
-def _throughout(wide: pd.DataFrame, value: pd.Series | None = None) -> pd.Series:
-    """Rows of which all ratings are ``value``, or, without it, are alike."""
-    if wide.empty:
-        return pd.Series(dtype=bool)
-    value = wide.bfill(axis=1).iloc[:, 0] if value is None else value
-    return (wide.eq(value, axis=0) | wide.isna()).all(axis=1)
-
-
-def _filed_by_all(trials: _Trials, raters: list[str]) -> pd.DataFrame:
-    """Cases that each of the raters filed at least once, one row each."""
-    filed = trials.ratings[raters].notna().groupby(level="case").any().all(axis=1)
-    return trials.wide(raters).loc[filed.index[filed]]
-
-
-def _fleiss_of(wide: pd.DataFrame) -> float:
-    """Fleiss' kappa of the columns of a table as raters."""
-    wide = wide[wide.notna().sum(axis=1) > 1] if len(wide) else wide
-    names = sorted({name for column in wide for name in wide[column].dropna()})
-    if len(names) < 2:
-        return np.nan
-    codes = np.column_stack([pd.Categorical(wide[c], categories=names).codes for c in wide])
-    parts = _parts(codes.astype(int), len(names))
-    sums = parts.map(lambda value, _: value.sum(axis=0)[None])
-    return float(_fleiss(sums, np.eye(len(names)))[0][0])
-
-
-def _error_shares(single: pd.DataFrame, defect: str) -> dict[str, float]:
-    if not defect:
-        return {}
-    bad, seen = single["right"] == defect, single["given"] == defect
-    return {
-        "miss": float((~seen[bad]).mean()) if bad.any() else np.nan,
-        "false_alarm": float(seen[~bad].mean()) if (~bad).any() else np.nan,
-    }
-
-
-# --- Over the months ------------------------------------------------------------------------------
-
-DAYS_IN_MONTH = 30.4375
-
-
-@dataclass(frozen=True, eq=False)
-class AgreementDrift(Finding):
-    """Whether agreement holds over the months.
-
-    Attributes
-    ----------
-    table : DataFrame, one row per month with a case
-        ``period`` (first day of the month); ``cases``; ``estimate``, ``low``,
-        ``high``, the share of pairs of ratings that agree; ``note``.
-    slope, low, high : float
-        Change of that share in a month, with its interval.
-    verdict : str
-        ``sinks``, ``rises`` or ``no drift shown``.
-    cases, left_out, months : int
-        Cases used; cases without a time or two ratings; months with a case.
-    standard : str
-        The column that ratings were compared with; blank: with each other.
-    raters : tuple of str
-    confidence : float
-        Level of the intervals, 0 to 1.
-    """
-
-    slope: float
-    low: float
-    high: float
-    verdict: str
-    cases: int
-    left_out: int
-    months: int
-    standard: str
-    raters: tuple[str, ...]
-    confidence: float
-
-    def sentence(self) -> str:
-        found = spell(
-            *(100 * x for x in (self.slope, self.low, self.high)),
-            confidence=self.confidence,
-            digits=2,
-            unit="points",
-        )
-        said = {
-            "sinks": f"Agreement sinks: {found} a month",
-            "rises": f"Agreement rises: {found} a month",
-            "no drift shown": f"No drift of the agreement is shown: {found} a month",
-        }[self.verdict]
-        whom = f"with {self.standard}" if self.standard else "with each other"
-        rest = [
-            f"It is the straight-line change of the share of ratings that agree {whom}, with "
-            "errors that need not be even (HC3); cases count as independent.",
-            "Harder cases in later months look the same as drift: compare like with like.",
-        ]
-        if self.verdict == "no drift shown":
-            rest.append(
-                f"A loss of up to {100 * max(-self.low, 0):.2f} points a month is not excluded."
-            )
-        if self.left_out:
-            rest.append(
-                f"Left out, without a time or two ratings: {counted(self.left_out, 'case')}."
-            )
-        over = f"{counted(self.cases, 'case')} in {counted(self.months, 'month')}"
-        return f"{said}, over {over}.\n{' '.join(rest)}"
-
-    def plot(self, ax: Axes | None = None) -> Axes:
-        ax = look.axes(ax)
-        at = self.table["period"] + pd.Timedelta(days=DAYS_IN_MONTH / 2)
-        colour = look.MEANING["usual"]
-        ax.vlines(at, 100 * self.table["low"], 100 * self.table["high"], color=colour, lw=1.6)
-        ax.plot(at, 100 * self.table["estimate"], ls="", marker=look.MARKER["usual"], color=colour)
-        centre = np.average(self.table["estimate"], weights=self.table["cases"])
-        months = (at - at.iloc[0]).dt.days / DAYS_IN_MONTH
-        line = centre + self.slope * (months - np.average(months, weights=self.table["cases"]))
-        ax.plot(at, 100 * line, color=look.MEANING["limit"], lw=1.2)
-        look.dates(ax)
-        return look.label(
-            ax, title="Does agreement hold over the months?", y="ratings that agree (%)"
-        )
-
-
-def agreement_drift(
-    ratings: pd.DataFrame,
-    *,
-    raters: Sequence[str] = ("coder_a", "coder_b"),
-    time: str = "coded",
-    standard: str = "",
-    confidence: float = 0.95,
-) -> AgreementDrift:
-    """Follow agreement over the months.
-
-    Parameters
-    ----------
-    ratings : DataFrame, one row per case
-    raters : sequence of str
-        Two columns or more; one is enough with a standard.
-    time : str
-        Column of the time at which a case was filed.
-    standard : str, default ""
-        Column to compare each rating with; blank: compare the raters with each other.
-    confidence : float, default 0.95
-
-    Returns
-    -------
-    AgreementDrift
-        A month's interval is Wilson's at the effective number of cases.
-
-    Raises
-    ------
-    Problem
-        If a column is missing or ``time`` holds no times.
-    Refusal
-        If fewer than ten cases can be used, they lie in fewer than two months,
-        or all of them agree.
-
-    Notes
-    -----
-    The share of pairs of ratings of a case that agree is regressed on its time
-    by least squares, with the heteroscedasticity-consistent variance HC3 [1]_
-    and Student's quantile with n - 2 degrees of freedom.
-
-    References
-    ----------
-    .. [1] MacKinnon, J. G., White, H. (1985). Journal of Econometrics 29,
-       305-325. doi:10.1016/0304-4076(85)90158-7
-
-    Examples
-    --------
-    All five of January agree, none of the five a month (31 days) later: a fall of 100 points in
-    31 / 30.4375 months.
-
-    >>> ratings = pd.DataFrame({"coded": ["2025-01-10"] * 5 + ["2025-02-10"] * 5,
-    ...                         "coder_a": ["x"] * 10, "coder_b": ["x"] * 5 + ["y"] * 5})
-    >>> ratings["coded"] = pd.to_datetime(ratings["coded"])
-    >>> round(agreement_drift(ratings).slope, 4)
-    -0.9819
-    """
-    need_share(confidence, name="confidence")
-    alike, times = _alike_by_time(ratings, list(raters), time, standard)
-    months = clock.local(times).dt.to_period("M").dt.to_timestamp()
-    _need_drift(alike, months)
-    slope, low, high = _slope(alike, times, confidence)
-    rows = [_month_row(month, alike[months == month], confidence) for month in sorted(set(months))]
-    verdict = "sinks" if high < 0 else "rises" if low > 0 else "no drift shown"
-    return AgreementDrift(
-        table=pd.DataFrame(rows),
-        slope=slope,
-        low=low,
-        high=high,
-        verdict=verdict,
-        cases=len(alike),
-        left_out=len(ratings) - len(alike),
-        months=len(rows),
-        standard=standard,
-        raters=tuple(raters),
-        confidence=confidence,
-    )
-
-
-def _alike_by_time(
-    ratings: pd.DataFrame, raters: list[str], time: str, standard: str
-) -> tuple[pd.Series, pd.Series]:
-    """The share of pairs that agree, and the time, of each case that has both."""
-    if len(raters) < (1 if standard else 2) or len(set(raters)) < len(raters):
-        raise Problem(f"The raters are {raters}.", "name two columns or more, each once.")
-    others = [standard] if standard else []
-    need_columns(ratings, [*raters, time, *others], source="the ratings")
-    if not pd.api.types.is_datetime64_any_dtype(ratings[time]):
-        raise Problem(f"the ratings: {time!r} holds no times.", "give it the type time.")
-    texts = ratings[[*raters, *others]].map(_text, na_action="ignore")
-    pairs = [(r, standard) for r in raters] if standard else list(combinations(raters, 2))
-    same = np.array(
-        [(texts[a] == texts[b]).where(texts[a].notna() & texts[b].notna()) for a, b in pairs],
-        dtype=float,
-    )
-    filed = np.isfinite(same).any(axis=0) & ratings[time].notna().to_numpy()
-    alike = pd.Series(np.nanmean(same[:, filed], axis=0), index=ratings.index[filed])
-    return alike, ratings.loc[filed, time]
-
-
-def _need_drift(alike: pd.Series, months: pd.Series) -> None:
-    need_rows(alike, FEWEST, source="The ratings", why="a trend (in cases with a time)")
-    if months.nunique() < 2:
-        raise Refusal("All cases were filed in one month.", "file cases again in later months.")
-    if alike.nunique() < 2:
-        raise Refusal(
-            f"All {len(alike)} cases agree to the same extent ({alike.iloc[0]:.0%}).",
-            "a trend cannot be seen, nor its limits; the card shows the interval of the agreement.",
-        )
-
-
-def _slope(alike: pd.Series, times: pd.Series, confidence: float) -> tuple[float, float, float]:
-    days = (times - times.min()) / pd.Timedelta(days=1)
-    x = days.to_numpy(dtype=float) / DAYS_IN_MONTH
-    x = x - x.mean()
-    y, n = alike.to_numpy(dtype=float), len(alike)
-    slope = float(x @ y / (x @ x))
-    left = y - y.mean() - slope * x
-    leverage = 1 / n + x**2 / (x @ x)
-    room = np.clip(1 - leverage, 1e-9, None)
-    spread = np.sqrt((x**2 * (left / room) ** 2).sum()) / (x @ x)
-    half = stats.t.ppf((1 + confidence) / 2, n - 2) * spread
-    return slope, slope - half, slope + half
-
-
-def _month_row(month: pd.Timestamp, alike: pd.Series, confidence: float) -> dict:
-    n, share = len(alike), float(alike.mean())
-    variance = float(alike.var(ddof=0)) / n
-    low, high = _share_limits(share, variance, n, confidence)
-    note = f"fewer than {FEWEST} cases" if n < FEWEST else ""
-    return {
-        "period": month,
-        "cases": n,
-        "estimate": share,
-        "low": low,
-        "high": high,
-        "note": note,
-    }

@@ -15,6 +15,7 @@ from sqm.checks import Problem, Refusal, first_rows, need_columns, need_share
 from sqm.finding import Finding, counted
 from sqm.interval import below_one, spell, standard_error, wilson
 from sqm.predicate import defects, numbers
+from sqm.ratings import FEWEST, least_beyond
 
 NEEDED = ("ctq", "table", "measure", "direction", "limit", "unit", "target")
 READINGS = ("limit_fails", "rounded", "rounded_down", "other_unit")
@@ -25,7 +26,6 @@ IN_WORDS = {
     "other_unit": "the limit converted to the unit in the measure's name",
 }
 SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-FEWEST = 10  # records judged twice, below which agreement is not estimated
 LEVEL = 0.75
 # Automotive Industry Action Group, Measurement Systems Analysis, 4th edition, 2010; it is also
 # where Fleiss (Statistical Methods for Rates and Proportions, 1981) begins "excellent".
@@ -669,8 +669,7 @@ def _beyond(
         return np.nan, np.nan, np.nan
     value = (agreed - chance) / (1 - chance)
     if np.isclose(agreed, 1):
-        least, _ = wilson(1.0, n, confidence=confidence)
-        return 1.0, float((least - chance) / (1 - chance)), 1.0
+        return 1.0, least_beyond(chance, n, confidence), 1.0
     part = (alike - agreed) / (1 - chance) - slope * (1 - agreed) / (1 - chance) ** 2
     low, high = below_one(value, standard_error(part), n, confidence)
     return float(value), max(low, -1.0), high

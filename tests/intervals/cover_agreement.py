@@ -5,13 +5,7 @@ from functools import cache, partial
 import numpy as np
 import pandas as pd
 
-from sqm.methods.agreement import (
-    agreement_card,
-    agreement_drift,
-    category_agreement,
-    cohen_kappa,
-    standard_agreement,
-)
+from sqm.methods.agreement import agreement_card, category_agreement, cohen_kappa
 from tests.intervals.judge import Case
 
 SHARES = np.array([0.4, 0.3, 0.2, 0.1])
@@ -80,37 +74,6 @@ def category_kappa(rng, n):
     return row["kappa_low"], row["kappa_high"], RIGHT**2
 
 
-def right(rng, n):
-    data = pd.DataFrame(
-        {
-            "complaint": np.arange(n),
-            "standard": "x",
-            "coder_a": np.where(rng.random(n) < 0.9, "x", "y"),
-        }
-    )
-    row = standard_agreement(data, raters=["coder_a"]).table.set_index("assessment")
-    low, high = row.loc["vs standard", ["low", "high"]]
-    return low, high, 0.9
-
-
-def drift(rng, n):
-    months = rng.random(n) * 10
-    alike = rng.random(n) < 0.95 - 0.03 * months
-    coded = pd.Timestamp("2025-01-01", tz="UTC") + pd.to_timedelta(months * 30.4375, unit="D")
-    data = pd.DataFrame({"coded": coded, "coder_a": "x", "coder_b": np.where(alike, "x", "y")})
-    found = agreement_drift(data)
-    return found.low, found.high, -0.03
-
-
-def month(rng, n):
-    data = ratings(rng, n, 3).assign(coded=pd.Timestamp("2025-01-01", tz="UTC"))
-    later = data.head(1).assign(coded=pd.Timestamp("2025-02-01", tz="UTC"))
-    table = agreement_drift(
-        pd.concat([data, later]), raters=["coder_a", "coder_b", "coder_c"]
-    ).table
-    return table["low"][0], table["high"][0], float(np.trace(joint()))
-
-
 def _card(name, weights, truth, raters=2):
     draw = partial(coefficient, raters=raters, name=name, weights=weights, truth=truth)
     return Case(f"{name} ({weights}), {raters} raters", draw, replications=600)
@@ -132,7 +95,4 @@ CASES = [
     _card("Kendall's W", "ranks", (1 + ordinal_alpha()) / 2),
     Case("specific agreement of a rare category", specific, said="conservative", replications=600),
     Case("kappa of a rare category", category_kappa, said="conservative", replications=600),
-    Case("right by the standard, Clopper and Pearson", right, said="conservative"),
-    Case("agreement of a month, 3 raters", month, replications=600),
-    Case("drift a month, HC3", drift),
 ]
