@@ -432,7 +432,10 @@ def kano_scores(
 
 def _need_resamples(resamples: int) -> None:
     if resamples < 100:
-        raise Problem(f"resamples is {resamples}.", "give 100 or more, for example 1000.")
+        raise Refusal(
+            f"resamples is {resamples}: too few to judge a category's stability by.",
+            "give 100 or more, for example 1000.",
+        )
 
 
 def _grid(evaluation: Sequence[str]) -> np.ndarray:

@@ -131,7 +131,7 @@ class Promise(Finding):
             label="closed only",
         )
         ax.set_ylim(0, 101)
-        ax.set_xlim(0, min(self.days[-1], 4 * self.promised_d))
+        ax.set_xlim(0, min(self.days[-1], 4 * self.promised_d) or self.promised_d)
         ax.legend(fontsize="small", frameon=False)
         return look.label(
             ax,

@@ -776,7 +776,10 @@ def _need_respondents(respondents: int, items: int) -> None:
 def _need_settings(resamples: int, confidence: float) -> None:
     need_share(confidence, name="confidence")
     if resamples < FEWEST_RESAMPLES:
-        raise Problem(f"resamples is {resamples}.", f"give {FEWEST_RESAMPLES} or more.")
+        raise Refusal(
+            f"resamples is {resamples}: too few to set limits by.",
+            f"give {FEWEST_RESAMPLES} or more.",
+        )
 
 
 def _correlations(scores: np.ndarray) -> np.ndarray:
