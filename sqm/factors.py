@@ -207,18 +207,7 @@ def minres_each(matrices: np.ndarray, *, factors: int, start: np.ndarray) -> np.
 def maximum_likelihood_each(matrices: np.ndarray, *, factors: int, start: np.ndarray) -> np.ndarray:
     """Unrotated `maximum_likelihood` loadings of many matrices side by side.
 
-    Parameters
-    ----------
-    matrices : array, shape (sets, k, k)
-        Positive definite correlations; they are not checked.
-    factors : int
-    start : array, shape (k,) or (sets, k)
-        Uniquenesses to begin from.
-
-    Returns
-    -------
-    array, shape (sets, k, m)
-        See `minres_each`.
+    Parameters and result are those of `minres_each`.
     """
     found, settled = _newton(
         _unlikelihood_each, matrices, factors, np.log(start), edges=np.log(_EDGES)

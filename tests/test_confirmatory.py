@@ -2,12 +2,13 @@
 
 import dataclasses
 import json
-from pathlib import Path
 
+import claimed
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from claimed import REFERENCE, TWO, two
 
 from sqm.checks import Problem, Refusal
 from sqm.methods.confirmatory import (
@@ -18,38 +19,20 @@ from sqm.methods.confirmatory import (
     rivals_of_correlations,
 )
 
-REFERENCE = Path(__file__).parent / "reference"
-
 
 @pytest.fixture(scope="module")
 def holzinger():
-    case = json.loads((REFERENCE / "cfa_holzinger_swineford.json").read_text(encoding="utf-8"))
-    return case["expected"], pd.DataFrame(case["input"]["rows"]), case["input"]["dimensions"]
+    return claimed.holzinger()
 
 
 @pytest.fixture(scope="module")
 def servqual():
-    case = json.loads((REFERENCE / "cfa_servqual_1992.json").read_text(encoding="utf-8"))
-    given = case["input"]
-    table = pd.DataFrame(given["correlations"], columns=given["items"])
-    settings = {"respondents": given["n"], "dimensions": given["dimensions"]}
-    return case["expected"], table.assign(item=given["items"]), settings
+    return claimed.servqual()
 
 
 @pytest.fixture
 def rng():
     return np.random.default_rng(1)
-
-
-TWO = {"staff": ["a1", "a2", "a3"], "place": ["b1", "b2", "b3"]}
-
-
-def two(rng, n=400, correlation=0.5, loading=0.8):
-    factors = rng.multivariate_normal([0, 0], [[1, correlation], [correlation, 1]], size=n)
-    error = rng.normal(size=(n, 6)) * np.sqrt(1 - loading**2)
-    return pd.DataFrame(
-        factors[:, [0, 0, 0, 1, 1, 1]] * loading + error, columns=TWO["staff"] + TWO["place"]
-    )
 
 
 # --- What others print ----------------------------------------------------------------------------
