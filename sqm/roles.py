@@ -45,8 +45,10 @@ KNOWN: dict[str, dict[str, str]] = {
     },
     "complaints": {
         "complaint": "identifier",
+        "customer": "identifier",
         "contact": "identifier",
         "opened": "time",
+        "acknowledged": "time",
         "closed": "time",
         "site": "category",
         "region": "category",
@@ -54,13 +56,24 @@ KNOWN: dict[str, dict[str, str]] = {
         "channel": "category",
         "language": "category",
         "category": "category",
+        "code": "category",  # the desk's own, finer than the category
         "reason": "category",
         "product": "category",
-        "outcome": "category",
+        "outcome": "category",  # how it ended; blank while it is open
+        "reopened": "flag",
+        "escalated": "flag",
         "severity": "number",
         "amount": "number",
         "cost": "number",
+        "compensation": "number",
         "text": "text",
+    },
+    "coding_sheet": {  # complaints drawn for people to read, and the categories they gave
+        "complaint": "identifier",
+        "stratum": "category",
+        "chance": "number",
+        "coder_a": "category",
+        "coder_b": "category",
     },
     "invited": {  # one row an invitation to the survey
         "respondent": "identifier",

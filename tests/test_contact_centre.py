@@ -11,10 +11,20 @@ import yaml
 
 FOLDER = Path(__file__).parent.parent / "data" / "contact-centre"
 TWELVE_HOURS = 12 * 3600
+EMPTY_IF_OPEN = (
+    *("contact_id", "acknowledged_at", "closed_at", "cost_eur"),
+    *("ended", "reopened", "compensation_eur"),
+)
 
 
 @pytest.fixture(scope="module")
 def made():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(FOLDER)  # the generator imports its neighbours
+        yield from _made()
+
+
+def _made():
     spec = importlib.util.spec_from_file_location("make_data", FOLDER / "make_data.py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up
@@ -53,9 +63,9 @@ def contacts(operations):
 def complaints():
     return pd.read_csv(
         FOLDER / "complaints.csv.gz",
-        parse_dates=["opened_at", "closed_at"],
+        parse_dates=["opened_at", "acknowledged_at", "closed_at"],
         keep_default_na=False,
-        na_values={name: [""] for name in ("contact_id", "closed_at", "cost_eur")},
+        na_values={name: [""] for name in EMPTY_IF_OPEN},
     )
 
 
@@ -259,3 +269,40 @@ def test_gaps_of_the_survey_are_about_the_true_ones(made, survey, truth):
         gap = value(truth, f"servqual.gap_of_respondents.{dimension}")
         # the standard deviation of a gap is about 1.1, so 0.08 is some 3.5 standard errors
         assert (perception - expectation).mean() == pytest.approx(gap, abs=0.08)
+
+
+# --- How complaints are handled -------------------------------------------------------------------
+
+
+def test_complaints_end_as_often_and_as_soon_as_the_truth_says(complaints, truth):
+    # opened by the end of September all were followed for 90 days; 99.9 % limits of each share
+    old = complaints[complaints["opened_at"] < "2025-10-01"]
+    days = (old["closed_at"] - old["opened_at"]).dt.total_seconds() / 86400
+    for end in ("resolved", "rejected", "withdrawn"):
+        for by in (14, 30, 90):
+            true = truth["effects"][f"ends.{end}.by_{by}_d"]["value"]
+            found = (old["ended"].eq(end) & (days <= by)).mean()
+            assert abs(found - true) < 3.3 * np.sqrt(true * (1 - true) / len(old)), (end, by)
+
+
+def test_letters_are_acknowledged_later(complaints, truth):
+    hours = (complaints["acknowledged_at"] - complaints["opened_at"]).dt.total_seconds() / 3600
+    for channel, of_channel in hours[complaints["opened_at"] < "2025-12-01"].groupby(
+        complaints["channel_in"]
+    ):
+        true = truth["effects"][f"acknowledged.{channel}.by_48_h"]["value"]
+        error = np.sqrt(true * (1 - true) / len(of_channel))
+        assert abs((of_channel <= 48).mean() - true) < 3.3 * error + 1e-3, channel
+
+
+def test_open_complaints_have_no_end_yet(complaints):
+    still_open = complaints["closed_at"].isna()
+    assert complaints.loc[still_open, ["ended", "reopened", "compensation_eur"]].isna().all(axis=None)
+    assert complaints.loc[~still_open, "ended"].notna().all()
+
+
+def test_the_codes_change_on_one_day(complaints):
+    before = complaints["opened_at"] < "2025-06-02"
+    old, new = (set(complaints.loc[rows, "code"]) for rows in (before, ~before))
+    assert old - new == {"waiting", "bill"}
+    assert new - old == {"queue", "amount wrong", "charge unknown"}

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import yaml
+from make_handling import with_handling
 
 HERE = Path(__file__).parent
 SEED = 2025
@@ -899,8 +900,9 @@ def _with_survey_oddities(rng, survey: pd.DataFrame, planted: dict) -> pd.DataFr
 # --- Everything together --------------------------------------------------------------------------
 
 COMPLAINT_COLUMNS = [
-    "complaint_id", "contact_id", "opened_at", "closed_at", "site", "channel_in", "language",
-    "category", "severity", "cost_eur", "text",
+    "complaint_id", "customer_id", "contact_id", "opened_at", "acknowledged_at", "closed_at",
+    "site", "channel_in", "language", "category", "code", "severity", "ended", "reopened",
+    "escalated", "cost_eur", "compensation_eur", "text",
 ]  # fmt: skip
 
 
@@ -909,11 +911,13 @@ def make_tables(seed: int = SEED) -> tuple[dict[str, pd.DataFrame], dict[str, li
     planted: dict = {}
     contacts, staffing = make_contacts(seed)
     complaints = make_complaints(contacts, seed, planted)
+    complaints = with_handling(complaints, stream(seed, "handling"), END_OF_DATA)
     survey = make_survey(contacts, seed, planted)
     planted["linked"] = {*complaints["contact_id"].dropna(), *survey["contact_id"]}
     operations = make_operations(contacts, planted, stream(seed, "operations"))
     del planted["linked"]
-    clock = {name: _clock(complaints[name]) for name in ("opened_at", "closed_at")}
+    times = ("opened_at", "acknowledged_at", "closed_at")
+    clock = {name: _clock(complaints[name]) for name in times}
     tables = {
         "operations.csv.gz": operations,
         "survey.csv.gz": survey,

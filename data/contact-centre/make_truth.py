@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import make_data as made
+import make_handling as handling
 import make_panels as panels
 import numpy as np
 import pandas as pd
@@ -452,6 +453,32 @@ def complaint_effects() -> dict:
     }
 
 
+def handling_effects(effects: dict) -> dict:
+    """How complaints are handled, from the constants and the expected shares of severity."""
+    severity = np.array([effects[f"severity.{k}"]["value"] for k in (1, 2, 3)])
+    times = {
+        "median_d": made.CLOSED_AFTER_MEDIAN_D,
+        "sigma": made.CLOSED_AFTER_SIGMA,
+        "severity": severity,
+    }
+    found = {}
+    for days in (14, 30, 90):
+        for end, share in handling.shares_by(days, **times).items():
+            found[f"ends.{end}.by_{days}_d"] = parameter(
+                f"share of complaints that are {end} within {days} days", float(share), "proportion"
+            )
+    closed = sum(handling.shares_by(2.0, **times).values())
+    for channel in made.CHANNELS_IN:
+        share = handling.acknowledged_by(48.0, channel, closed=closed)
+        found[f"acknowledged.{channel}.by_48_h"] = parameter(
+            f"share of complaints by {channel} acknowledged within 48 hours", float(share),
+            "proportion")  # fmt: skip
+    found["escalated"] = parameter(
+        "share of complaints that are escalated", float(severity @ handling.ESCALATED), "proportion"
+    )
+    return found
+
+
 def panel_effects() -> dict:
     """What was put into the smaller tables; parameters all."""
     effects = {}
@@ -501,7 +528,7 @@ def make_truth(seed: int, planted: dict) -> dict:
     effects |= marginal(before, "weeks_1_to_39") | marginal(year, "year")
     effects |= period_effects(before, after)
     effects |= survey_effects(made.stream(SEED, "survey")) | complaint_effects()
-    effects |= panel_effects()
+    effects |= handling_effects(effects) | panel_effects()
     return {
         "about": "What was put into the data of this folder. Proportions are 0 to 1. See README.md",
         "seed": seed,
