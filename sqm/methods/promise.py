@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from sqm import look
+from sqm import look, survival
 from sqm.checks import Problem, Refusal, need_columns, need_rows, need_share
 from sqm.finding import Finding, counted
-from sqm.interval import few_clusters, spell, wilson
+from sqm.interval import spell
 
 FEWEST = 10
 POINTS = 200  # of a curve, at most
@@ -302,8 +302,8 @@ def sla(
     curve, row = _judged(known, promised_d, "all", confidence)
     if row["note"]:
         raise Refusal(f"All cases: {row['note']}.", "wait, or ask for a shorter time.")
-    keep = np.unique(np.linspace(0, len(curve.days) - 1, POINTS).astype(int))
-    low, high = _limits(curve, curve.days[keep], confidence)
+    keep = np.unique(np.linspace(0, len(curve.times) - 1, POINTS).astype(int))
+    low, high = survival.limits(curve, curve.times[keep], confidence)
     shown = {"estimate": "breach", "open": "open_cases"}
     numbers = {
         shown.get(k, k): v for k, v in row.items() if k not in ("group", "open_late", "note")
@@ -313,7 +313,7 @@ def sla(
         **numbers,
         promised_d=float(promised_d),
         left_out=len(cases) - len(known),
-        days=tuple(map(float, curve.days[keep])),
+        days=tuple(map(float, curve.times[keep])),
         share_open=tuple(map(float, curve.share[keep])),
         share_open_low=tuple(map(float, low)),
         share_open_high=tuple(map(float, high)),
@@ -428,43 +428,27 @@ def _known(
     clusters: str,
     confidence: float,
 ) -> pd.DataFrame:
-    """Days, whether open, and the cluster of each case that has them."""
+    """How long each case was followed, whether it is open, and its cluster."""
     need_share(confidence, name="confidence")
     if not promised_d > 0:
         raise Problem(f"promised_d is {promised_d}.", "give the promise in days, above 0.")
-    need_columns(cases, [duration, running, *([clusters] if clusters else [])], source=SOURCE)
-    try:
-        days = cases[duration].astype("Float64").astype(float)
-        still = cases[running].astype("boolean")
-    except (TypeError, ValueError):
-        raise Problem(
-            f"{SOURCE}: {duration!r} holds no numbers, or {running!r} no flags.",
-            "give them the types number and flag.",
-        ) from None
-    if (days < 0).any():
-        raise Problem(
-            f"{SOURCE}: {int((days < 0).sum())} durations are negative.",
-            "correct the times: nothing closes before it opens.",
-        )
-    group = cases[clusters] if clusters else pd.Series(0, index=cases.index)
-    known = pd.DataFrame({"days": days, "open": still, "cluster": group}).dropna()
-    known = known[np.isfinite(known["days"])].astype({"open": bool})
-    codes = pd.factorize(known["cluster"], sort=True)[0] if clusters else np.arange(len(known))
-    return known.assign(cluster=codes)
+    return survival.followed(
+        cases, duration=duration, running=running, clusters=clusters, source=SOURCE
+    )
 
 
 def _judged(
     known: pd.DataFrame, promised_d: float, name: str, confidence: float
-) -> tuple[_Curve, dict]:
+) -> tuple[survival.Curve, dict]:
     """The curve of some cases, and their row of the table."""
-    days, still = known["days"].to_numpy(), known["open"].to_numpy()
-    curve = _curve(days, still, known["cluster"].to_numpy())
+    days, still = known["time"].to_numpy(), known["open"].to_numpy()
+    curve = survival.kaplan_meier(days, still, known["cluster"].to_numpy())
     note = _cannot(curve, promised_d)
     if not note:
-        breach = float(curve.share[np.searchsorted(curve.days, promised_d, side="right") - 1])
-        limits = _limits(curve, np.array([float(promised_d)]), confidence)
+        breach = float(curve.share[np.searchsorted(curve.times, promised_d, side="right") - 1])
+        limits = survival.limits(curve, np.array([float(promised_d)]), confidence)
         low, high = (float(each[0]) for each in limits)
-    median = (np.nan,) * 3 if note else _median(curve, confidence)
+    median = (np.nan,) * 3 if note else survival.median(curve, confidence)
     closed = days[~still]
     return curve, {
         "group": name,
@@ -482,130 +466,9 @@ def _judged(
     }
 
 
-def _cannot(curve: _Curve, promised_d: float) -> str:
+def _cannot(curve: survival.Curve, promised_d: float) -> str:
     if len(curve.followed) < FEWEST:
         return f"only {counted(len(curve.followed), 'case')}"
-    if curve.followed[-1] < promised_d and curve.share[-1] > 0:  # at 0 all were closed before
+    if not curve.reaches(promised_d):
         return f"no case has been followed for {_days(promised_d)}"
     return ""
-
-
-# --- The curve ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Curve:
-    """Share of cases still open from day 0 on, and what its interval needs.
-
-    ``followed`` holds the days of all cases, rising; clusters are numbered from 0.
-    """
-
-    days: np.ndarray
-    share: np.ndarray
-    at_risk: np.ndarray
-    greenwood: np.ndarray
-    case_days: np.ndarray
-    case_open: np.ndarray
-    case_cluster: np.ndarray
-    clusters: int
-    followed: np.ndarray
-
-
-def _curve(days: np.ndarray, still: np.ndarray, cluster: np.ndarray) -> _Curve:
-    """Kaplan and Meier's curve at each day on which a case was closed."""
-    ends, closed = np.unique(days[~still], return_counts=True)
-    followed = np.sort(days)
-    at_risk = len(days) - np.searchsorted(followed, ends, side="left")
-    codes, clusters = pd.factorize(cluster)
-    left = at_risk - closed
-    with np.errstate(divide="ignore", invalid="ignore"):
-        terms = np.where(left > 0, closed / (at_risk * left), np.nan)
-    share = np.cumprod(left / at_risk)
-    return _Curve(
-        days=np.r_[0.0, ends],
-        share=np.r_[1.0, share],
-        at_risk=np.r_[len(days), at_risk],
-        greenwood=np.r_[0.0, np.cumsum(terms)],
-        case_days=days,
-        case_open=still,
-        case_cluster=codes,
-        clusters=len(clusters),
-        followed=followed,
-    )
-
-
-def _limits(curve: _Curve, days: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
-    """Wilson's interval at the effective number of cases, after some numbers of days."""
-    places = np.searchsorted(curve.days, days, side="right") - 1
-    share = curve.share[places]
-    if curve.clusters in (1, len(curve.case_days)):  # one cluster: the answer is about that one
-        with np.errstate(invalid="ignore", divide="ignore"):
-            effective = (1 - share) / (share * curve.greenwood[places])
-        few = 1.0
-    else:
-        effective = np.array([_effective(curve, place) for place in places])
-        frame = pd.DataFrame({"cluster": curve.case_cluster})
-        few = few_clusters(frame, len(curve.case_days), confidence)
-    # at 1 and at 0 no spread is seen: as many as were followed so long, or as were closed
-    followed = len(curve.case_days) - np.searchsorted(curve.followed, days, side="left")
-    bare = np.where(share == 1, np.maximum(followed, 1), (~curve.case_open).sum())
-    inside = (share > 0) & (share < 1) & np.isfinite(effective)
-    n = np.where(inside, effective * few, bare)
-    found = np.array([wilson(s, k, confidence=confidence) for s, k in zip(share, n, strict=True)])
-    return found[:, 0], found[:, 1]
-
-
-def _effective(curve: _Curve, place: int) -> float:
-    """S (1 - S) over the larger of Greenwood's and the clusters' variance."""
-    share = curve.share[place]
-    if not 0 < share < 1:
-        return np.nan
-    sums = np.bincount(curve.case_cluster, weights=_influence(curve, place))
-    clustered = (sums**2).sum() * curve.clusters / (curve.clusters - 1)
-    variance = share**2 * max(clustered, curve.greenwood[place])
-    return float(share * (1 - share) / variance)
-
-
-def _influence(curve: _Curve, place: int) -> np.ndarray:
-    """How much each case moves the logarithm of the curve at a place.
-
-    Its martingale residual, over the cases at risk: 1 / n at its own closing,
-    less the sum of d / n^2 over the closings it was there for.
-    """
-    ends, n = curve.days[1 : place + 1], curve.at_risk[1 : place + 1].astype(float)
-    closed = n * (1 - curve.share[1 : place + 1] / curve.share[:place])
-    there = np.r_[0.0, np.cumsum(closed / n**2)]
-    seen = np.searchsorted(ends, curve.case_days, side="right")
-    own = np.where(
-        ~curve.case_open & (curve.case_days <= curve.days[place]),
-        1 / n[np.clip(seen - 1, 0, len(n) - 1)],
-        0.0,
-    )
-    return own - there[seen]
-
-
-def _median(curve: _Curve, confidence: float) -> tuple[float, float, float]:
-    """Days within which half are closed: where the curve, and its interval, reach one half."""
-    if curve.share[-1] > 0.5:
-        return np.nan, np.nan, np.nan
-    middle = int(np.argmax(curve.share <= 0.5))
-    low, high = (_crossing(curve, end, confidence) for end in (0, 1))
-    return float(curve.days[middle]), low, high
-
-
-def _crossing(curve: _Curve, end: int, confidence: float) -> float:
-    """First day at which a limit of the curve is one half or less, by halving."""
-    below, above = 0, len(curve.days) - 1
-
-    def limit(place: int) -> float:
-        return float(_limits(curve, curve.days[[place]], confidence)[end][0])
-
-    if limit(above) > 0.5:
-        return np.nan
-    while above - below > 1:
-        middle = (below + above) // 2
-        if limit(middle) > 0.5:
-            below = middle
-        else:
-            above = middle
-    return float(curve.days[above])
