@@ -56,6 +56,7 @@ KANO_QUESTIONABLE = 0.01  # (1, 1) or (5, 5)
 RETESTED, RETEST_RELIABILITY = 160, 0.78  # correlation of two occasions a fortnight apart
 CODER_C_RIGHT = np.array([0.90, 0.84, 0.90, 0.86, 0.82, 0.88])
 CODER_C_LAPSE = 0.25  # chance, from the second half on, that coder c files under "unresolved"
+SHEET, SHEET_LEAST = 300, 20  # complaints drawn to be read, and the fewest of each category
 VERDICTS = 150  # records that two people judge, for each CTQ
 VERDICT_ERROR = {  # CTQ: share of defects among the records, chance that a judge is wrong
     "answered in time": (0.30, 0.01),
@@ -214,6 +215,46 @@ def with_third_coder(coders: pd.DataFrame, complaints: pd.DataFrame, seed: int) 
     )
 
 
+def make_coding_sheet(complaints: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """A sample by recorded category, read by two coders; a letter without a word stays blank."""
+    rng = made.stream(seed, "coding sheet")
+    recorded = complaints["category"].map(made.CATEGORIES.index).to_numpy()
+    of_each = np.bincount(recorded, minlength=len(made.CATEGORIES))
+    drawn = _allotted(of_each)
+    places = [
+        rng.choice(np.flatnonzero(recorded == kind), take, replace=False)
+        for kind, take in enumerate(drawn)
+    ]
+    chosen = complaints.iloc[rng.permutation(np.concatenate(places))]
+    true = chosen["true_category"].map(made.CATEGORIES.index).to_numpy()
+    kind = chosen["category"].map(made.CATEGORIES.index).to_numpy()
+    coded = {
+        f"coder_{name}": np.where(
+            chosen["text"] != "",
+            np.array(made.CATEGORIES)[made._choose(rng, made.confusion(right)[true])],
+            "",
+        )
+        for name, right in (("a", made.CODER_A_RIGHT), ("b", made.CODER_B_RIGHT))
+    }
+    return pd.DataFrame(
+        {
+            "complaint_id": chosen["complaint_id"].to_numpy(),
+            "stratum": chosen["category"].to_numpy(),
+            "chance": (drawn / of_each)[kind].round(6),
+            **coded,
+        }
+    )
+
+
+def _allotted(of_each: np.ndarray) -> np.ndarray:
+    """In proportion beyond the least of each, by largest remainder."""
+    spare = (SHEET - SHEET_LEAST * len(of_each)) * of_each / of_each.sum()
+    whole = np.floor(spare).astype(int)
+    left = SHEET - SHEET_LEAST * len(of_each) - whole.sum()
+    whole[np.argsort(whole - spare, kind="stable")[:left]] += 1
+    return whole + SHEET_LEAST
+
+
 def make_verdicts(seed: int) -> pd.DataFrame:
     """Two people judge the same records by the written definition of each CTQ."""
     rng = made.stream(seed, "verdicts")
@@ -288,6 +329,7 @@ def make_tables(seed: int = made.SEED) -> dict[str, pd.DataFrame]:
         "kano.csv": make_kano(seed),
         "comparisons.csv": make_comparisons(seed),
         "coders.csv": with_third_coder(coders, complaints, seed),
+        "coding_sheet.csv": make_coding_sheet(complaints, seed),
         "verdicts.csv": make_verdicts(seed),
         "audit.csv": make_audit(contacts, seed),
         "gauge.csv": make_gauge(seed),
