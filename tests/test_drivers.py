@@ -9,8 +9,8 @@ from scipy import stats
 from scipy.special import expit
 
 from sqm.checks import Problem, Refusal
-from sqm.methods import drivers as room
-from sqm.methods.drivers import coefficients_of, drivers_of, fit_logistic, held_out
+from sqm.methods.drivers import coefficients_of, drivers_of
+from sqm.regression import fit_logistic, fit_outcome
 
 
 def year(n=6000, *, seed=1, agents=60, spread=0.0):
@@ -92,20 +92,6 @@ def test_marginal_effects_are_those_of_statsmodels():
     assert errors == pytest.approx(effects.margeff_se[:2], rel=1e-5)
 
 
-def test_the_gradient_of_every_effect_is_its_slope(fitted):
-    for place in (1, 2, 3):
-        _, gradient = room._effect(fitted, place)
-        for i in range(len(fitted.b)):
-            step = np.zeros(len(fitted.b))
-            step[i] = 1e-5
-            up, down = (room._effect(_with(fitted, fitted.b + s * step), place)[0] for s in (1, -1))
-            assert gradient[i] == pytest.approx((up - down) / 2e-5, abs=1e-8)
-
-
-def _with(fit, b):
-    return room.Fit(**{**fit.__dict__, "b": b})
-
-
 def test_units_change_the_numbers_not_the_answer():
     in_seconds = drivers_of(fit_logistic(year(), drivers=["wait_s", "ending"])).table
     in_minutes = drivers_of(fit_logistic(year(), **SETTINGS)).table
@@ -169,80 +155,6 @@ def test_a_site_without_a_complaint_is_left_out_and_said():
     assert "of a site without both outcomes" in drivers_of(fit).sentence()
 
 
-# --- Held out -------------------------------------------------------------------------------------
-
-
-def test_area_and_ratio_by_hand():
-    y = np.array([1.0, 1, 0, 0])
-    # pairs: 0.8 over 0.5, 0.8 over 0.2, 0.5 ties 0.5, 0.5 over 0.2: 3.5 of 4
-    auc, right = room._area(y, np.array([0.8, 0.5, 0.5, 0.2]))
-    assert auc == 3.5 / 4
-    assert right.tolist() == [1.0, 0.75, 0.75, 1.0]
-
-
-def test_delong_interval_of_single_rows_is_the_textbook_one():
-    # variance: S10 / m + S01 / n with the components' sample variances (DeLong et al. 1988);
-    # summed over single rows the corrections are (m - 1) / m and (n - 1) / n, hence the tolerance
-    rng = np.random.default_rng(3)
-    y = np.repeat([1.0, 0.0], [150, 250])
-    score = expit(rng.normal(y, 1))
-    auc, right = room._area(y, score)
-    textbook = np.sqrt(right[:150].var(ddof=1) / 150 + right[150:].var(ddof=1) / 250)
-    error = room._clustered_error((right - auc) / np.where(y == 1, 150, 250), np.arange(400))
-    assert error == pytest.approx(textbook, rel=0.01)
-
-
-def test_a_true_model_is_usable_on_the_next_year(fitted):
-    found = held_out(fitted, year(seed=2))
-    assert found.usable
-    assert found.auc_low < found.auc < found.auc_high
-    assert found.slope_low < 1 < found.slope_high
-    assert found.ratio_low < 1 < found.ratio_high
-    assert found.table["events"].sum() == found.events
-    assert "may be used for averages over many contacts" in found.sentence()
-
-
-def test_calibration_on_the_rows_of_the_fit_is_perfect(fitted):
-    # maximum likelihood: sums agree, and the best slope on its own predictions is 1
-    found = held_out(fitted, year())
-    assert (found.slope, found.ratio) == pytest.approx((1, 1), abs=1e-6)
-    assert found.intercept == pytest.approx(0, abs=1e-6)
-
-
-def test_a_world_that_changed_is_told(fitted):
-    later = year(seed=2)
-    drop = np.random.default_rng(0).random(len(later)) < 0.5
-    found = held_out(fitted, later.assign(complained=later["complained"] & ~drop))
-    assert not found.usable
-    assert "must not be used" in found.sentence()
-    assert "observed over expected, 0." in found.because
-
-
-def test_chance_is_no_model(fitted):
-    later = year(seed=2)
-    shuffled = np.random.default_rng(0).permutation(later["complained"])
-    found = held_out(fitted, later.assign(complained=shuffled))
-    assert not found.usable and "coin" in found.because
-    assert found.auc_low < 0.5 < found.auc_high
-
-
-def test_few_events_do_not_permit_a_verdict(fitted):
-    found = held_out(fitted, year(400, seed=2))
-    assert found.events < 100
-    assert not found.usable and "too few to judge by" in found.because
-
-
-def test_levels_that_are_new_are_left_out(fitted):
-    later = year(seed=2)
-    later.loc[later.index[:50], "site"] = "Z"
-    assert held_out(fitted, later).left_out == 50
-
-
-def test_unknown_rule(fitted):
-    with pytest.raises(Problem, match="no rule 'always'"):
-        held_out(fitted, year(), rule="always")
-
-
 # --- What is said and drawn -----------------------------------------------------------------------
 
 
@@ -261,8 +173,89 @@ def test_sentence_says_more_and_fewer_per_hundred():
         assert "50 of 300 contacts" in said and "causes the other is not shown" in said
 
 
+def marks(n=2000, *, seed=1):
+    """Marks of 1 to 5 and counts, by a driver of two levels and a number."""
+    rng = np.random.default_rng(seed)
+    fast, price = rng.random(n) < 0.5, rng.normal(10, 2, n)
+    eta = 1.0 * fast - 0.2 * (price - 10)
+    mark = np.digitize(eta + rng.logistic(size=n), [-1.5, -0.5, 0.5, 1.5]) + 1
+    records = pd.DataFrame({"served": np.where(fast, "fast", "slow"), "price_eur": price})
+    records["group"] = pd.Series(rng.integers(0, 40, n)).map("g{}".format)
+    letters, age = rng.poisson(np.exp(eta - 1)), rng.exponential(10 * np.exp(-eta))
+    return records.assign(mark=mark, letters=letters, age_d=age)
+
+
+def other_kind(kind, outcome, **more):
+    settings = {"drivers": ["served", "price_eur"], "fixed": "", "cluster": "group"}
+    return fit_outcome(marks(), outcome=outcome, kind=kind, **settings, **more)
+
+
+def test_a_saturated_ordered_effect_is_the_difference_of_means():
+    records = marks().assign(mark=lambda t: (t["mark"] > 3) * 2.0 + 1)
+    settings = {"drivers": ["served"], "outcome": "mark", "kind": "ordered"}
+    fit = fit_outcome(records, **settings, fixed="", cluster="", reference={"served": "slow"})
+    row = drivers_of(fit).table.iloc[0]
+    mean = records.groupby("served")["mark"].mean()
+    assert row["estimate"] == pytest.approx(mean["fast"] - mean["slow"])
+    # two levels, two points apart: more at the top are as many fewer at the bottom
+    assert row["top"] == pytest.approx(row["estimate"] / 2) == pytest.approx(-row["bottom"])
+    assert row["top_low"] == pytest.approx(row["low"] / 2)
+
+
+def test_a_saturated_rate_is_the_ratio_and_the_difference_of_means():
+    settings = {"drivers": ["served"], "outcome": "letters", "kind": "count"}
+    fit = fit_outcome(marks(), **settings, fixed="", cluster="", reference={"served": "slow"})
+    row, mean = drivers_of(fit).table.iloc[0], marks().groupby("served")["letters"].mean()
+    assert row["odds_ratio"] == pytest.approx(mean["fast"] / mean["slow"])
+    assert row["estimate"] == pytest.approx(mean["fast"] - mean["slow"])
+
+
+def test_levels_shift_between_bottom_and_top():
+    table = drivers_of(other_kind("ordered", "mark")).table
+    assert (np.sign(table["top"]) == np.sign(table["estimate"])).all()
+    assert (np.sign(table["bottom"]) == -np.sign(table["estimate"])).all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "outcome", "words"),
+    [
+        ("ordered", "mark", ["Mean 'mark', in its points", ") lower", "at every level"]),
+        ("count", "letters", ["'letters' per letters of", "times as much as Poisson's"]),
+        ("time", "age_d", ["Ended by 7", "per 100 letters of", "early and late"]),
+    ],
+)
+def test_each_kind_speaks_its_own_unit(kind, outcome, words):
+    horizon = {"horizon": 7} if kind == "time" else {}
+    fit = other_kind(kind, outcome, **horizon)
+    who = "Complainers are not customers."
+    found = drivers_of(fit, rows="letters of", selection=who)
+    assert found.sentence().endswith(who)
+    assert [each for each in words if each not in found.sentence()] == []
+    assert len(found.sentence().splitlines()[0]) <= 260
+    row = found.table.set_index("term").loc["price_eur"]
+    scale = 100 if kind == "time" else 1
+    assert f"{abs(row['estimate']) * scale:.2f}" in found.sentence()
+    told = coefficients_of(fit)
+    assert told.kind == kind and "40 groups" in told.sentence()
+    for each in (found, told):
+        ax = each.plot(plt.figure().add_subplot())
+        assert len(ax.lines) == 2 * len(found.table) + 1
+    plt.close("all")
+
+
+def test_an_effect_that_differs_between_levels_is_said():
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=3000)
+    mark = (rng.random(3000) < 0.6).astype(int)
+    mark = mark + (mark == 1) * (rng.random(3000) < expit(2 * x))
+    records = pd.DataFrame({"x": x, "z": rng.normal(size=3000), "mark": mark})
+    settings = {"outcome": "mark", "kind": "ordered", "fixed": "", "cluster": ""}
+    said = drivers_of(fit_outcome(records, drivers=["x", "z"], **settings)).sentence()
+    assert "The effect of x is not the same at every level (p < 0.001)" in said
+
+
 def test_pictures(fitted):
-    for found in (drivers_of(fitted), coefficients_of(fitted), held_out(fitted, year(seed=2))):
+    for found in (drivers_of(fitted), coefficients_of(fitted)):
         ax = found.plot(plt.figure().add_subplot())
         assert len(ax.lines) >= 2 * len(drivers_of(fitted).table)
         assert ax.get_title(loc="left") + ax.get_title() and "interval" in (
