@@ -155,7 +155,7 @@ def test_blanks_are_left_out_and_counted(cases):
 
 
 def test_bad_input(cases):
-    with pytest.raises(Problem, match="1 of .* have a negative"):
+    with pytest.raises(Problem, match=r"1 of .* have a negative"):
         sla(cases.assign(resolution_d=[-1.0] + [1.0] * 599), promised_d=5)
     with pytest.raises(Problem, match="promised_d is 0"):
         sla(cases, promised_d=0)

@@ -151,7 +151,7 @@ def test_holm_by_hand():
 
 def test_bad_input():
     cases = pd.DataFrame({"t_d": [1.0, -1.0], "o": [True, False]})
-    with pytest.raises(Problem, match="1 of [0-9]+ have a negative .*first rows"):
+    with pytest.raises(Problem, match=r"1 of [0-9]+ have a negative .*first rows"):
         survival.followed(cases, duration="t_d", running="o", clusters="", source="x")
     with pytest.raises(Refusal, match="no column 'who'"):
         survival.followed(cases, duration="t_d", running="o", clusters="who", source="x")

@@ -2,106 +2,47 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
-import warnings
-import zlib
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from scipy import sparse
-from scipy.cluster.hierarchy import fcluster, linkage
-from sklearn.cluster import KMeans
+from scipy import stats
 from sklearn.feature_extraction.text import CountVectorizer
-from sklearn.preprocessing import normalize
-from sklearn.utils.extmath import randomized_svd
-from threadpoolctl import threadpool_limits
+from sklearn.metrics import adjusted_mutual_info_score
 
 from sqm import interval, look
 from sqm.checks import Problem, Refusal, need_columns, need_share
-from sqm.finding import Finding
+from sqm.finding import Finding, counted
+from sqm.masking import mask
+from sqm.near_copies import near_copies
+from sqm.text_clusters import Clusters, clusters, nearest_centre, telling_score
+from sqm.wording import (
+    LANGUAGE_NAMES,
+    LETTER,
+    READ,
+    apart,
+    by_characters,
+    language_of,
+    reading_of,
+    zh_terms,
+)
 
+COUNTS = (4, 6, 8, 10, 14, 20, 30, 45, 60, 80)  # numbers of themes that are tried
 FEWEST_TEXTS = 50
-TEXTS_A_THEME = 10  # on average, at least
-READ = 4000  # characters of a text that are read; the rest is left alone
+MOST_FITTED = 20_000  # distinct texts of a language from which themes are learnt
+MOST_WORDED = 5_000  # texts in which terms are looked for
 SHOWN = 280  # characters of a typical text that are shown
-SHARE_DRAWN = 0.8  # of the texts, in every resample
-MOST_DRAWN = 4000  # texts in a resample, for time's sake
-PILOT = 6  # resamples on which the number of themes is chosen
+TYPICAL = 3
+FEWEST_MONTHS = 6
 MOST_DRAWN_THEMES = 12  # in the picture
-SHUFFLED, SHUFFLED_RESAMPLES = 3, 6
-COMPANY = 0.5  # of its occurrences in which a Chinese character meets its neighbour in a word
-TOGETHER = 0.5  # of the resamples: a text that joins its theme less often is unclear
-FORMULA_SHARE, FORMULA_TEXTS = 0.025, 10  # a sentence in more texts than both is a formula
-SAME_WORDING = 0.7  # Jaccard similarity of shingles from which two texts are copies
-WORDS, GRAMS, DIMENSIONS = 800, 3000, 50
-HAN_SHARE = 0.3
-HAN = "zh"
-LANGUAGE_NAMES = {"en": "English", "es": "Spanish", "zh": "Chinese", "other": "other"}
+MATCH_DRAWS, MATCHED = 200, 0.5  # a counterpart is named if it is the nearest in half the draws
+BLOCK = 20_000
+STATUSES = ("theme", "not stable", "unclear", "not examined", "blank")
 
-# Small words: they tell the languages apart and make no theme.  "not", "no" and "never" are kept
-# as words of a theme where they matter, so they stand in the second list only.
-SMALL_WORDS = {
-    "en": (
-        "a about after all also am an and any are as at be because been before being but by can "
-        "could did do does doing for from had has have having he her him his how i if in into is "
-        "it its just me more my of on or our out over she so some than that the their them then "
-        "there these they this those through to too up us very was we were what when where which "
-        "while who why will with would you your"
-    ),
-    "es": (
-        "a al algo ante antes como con cuando cual de del desde donde dos el ella ellos en entre "
-        "era es esa ese eso esta estaba este esto están está estoy fue ha han hasta hay he la las "
-        "le les lo los me mi mis muy más nos o para pero por porque que qué se sea ser si sido "
-        "sin sobre son su sus también te tengo tiene todo todos un una uno unos y ya yo"
-    ),
-}
-TELLING = {"en": "not never please", "es": "no nunca señor favor ni nada"}
-_SMALL = {code: frozenset(words.split()) for code, words in SMALL_WORDS.items()}
-_SMALLS = frozenset().union(*_SMALL.values())
-_TELLS = {code: _SMALL[code] | frozenset(words.split()) for code, words in TELLING.items()}
-# Characters with which a Chinese term neither begins nor ends.
-_ZH_EDGES = frozenset(
-    "的了是我你他她它们在和也就都吗呢吧啊着过很被把让给说个这那有到对还又为与及但而且以"
-)
 
-_WORD = re.compile(r"[^\W\d_]{2,}")
-_CJK = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
-_LETTER = re.compile(r"[^\W\d_]")
-_SENTENCE = re.compile(r"(?<=[.!?。！？;；，])\s*|\s*\n\s*")
-# A capital in mid-sentence: a person, a street, a product.  None of these is a theme, and none
-# should be read among the terms.  Words all in capitals (PIN, SMS) are kept.
-_NAME = re.compile(r"(?<=[^\W_][ ,])[A-ZÁÉÍÓÚÑ][^\W\d_]*[a-záéíóúñü][^\W\d_]*")
-_HIDDEN = re.compile(r"\[(?:e-mail|phone|number)\]|\b[xX]{2,}\b")
-
-# What could name a person, in the order in which it is looked for; dates, times of day and
-# amounts of money are passed over.  Repeats are bounded, so that a long text takes linear time.
-_MASKED = re.compile(
-    r"""
-    (?P<email>
-        (?<![A-Za-z0-9_.%+-])[A-Za-z0-9._%+-]{1,64} [@＠]
-        [A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,4} )
-  | (?P<date>
-        (?<!\d)(?: \d{4}[-/.]\d{1,2}[-/.]\d{1,2}
-                 | \d{1,2}[-/.]\d{1,2}[-/.](?:\d{4}|\d{2}) )(?![\d/-]) )
-  | (?P<money>
-        [€$£¥￥]\s?\d[\d.,]{0,20}
-      | (?<!\d)\d[\d.,]{0,20}\s?(?: [€$£¥￥元]
-                                  | (?:euros?|EUR|USD|pesos|dollars|pounds)\b ) )
-  | (?P<iban>
-        (?<![A-Za-z0-9])[A-Z]{2}\d{2}(?:\ ?[A-Z0-9]{4}){3,7}
-        (?:\ ?[A-Z0-9]{1,3})?(?![A-Za-z0-9]) )
-  | (?P<run>
-        (?<!\d)(?: (?<![A-Za-z])[A-Za-z]{1,3}-? )?
-        [+＋]?\(?\d(?:[ ().\-/]{0,2}\d)*(?: -?[A-Za-z](?![A-Za-z]) )? )
-    """,
-    re.VERBOSE,
-)
+# --- The findings ---------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,84 +53,156 @@ class Themes(Finding):
     ----------
     table : DataFrame, one row per theme
         ``language``; ``theme``, its number by size within the language;
-        ``terms``, what sets it apart; ``size``, its distinct texts, and
-        ``copies``, near-copies of these that were set aside; ``estimate,
-        low, high``, its share of the language's distinct texts, 0 to 1;
-        ``stability`` (0 to 1) with ``stability_low, stability_high``, the
-        range over resamples; ``chance``, the stability that shuffled words
-        reach (a quantile, `themes`); ``stable``; ``main_category`` and
-        ``main_category_share``, the recorded category met most often in it
-        (blank if none is given); ``typical_1``, ``typical_2``, masked texts
-        nearest its centre (blank unless quoting is allowed).
-    texts, empty, copies, examined : int
-        Texts given; blank ones; near-copies set aside; and distinct texts examined.
+        ``terms``, what sets it apart (blank where it is not stable), and
+        ``loose_terms``, the same of a theme that is not stable and bears no
+        name; ``size``, its distinct texts, and ``copies``, near-copies of
+        these that were set aside; ``estimate, low, high``, its share of the
+        language's distinct texts, 0 to 1; ``stability`` (0 to 1) with
+        ``stability_low, stability_high``, the range over resamples;
+        ``chance``, the stability that shuffled words reach (a quantile,
+        `find_themes`); ``stable``; ``main_category``, the recorded category
+        met most often in it, with its share ``main_category_share, main_category_low,
+        main_category_high``; ``trend, trend_low, trend_high``, change of its share per
+        month (0.01: one text in a hundred more each month); ``cost_share,
+        cost_low, cost_high``, share of the language's cost; ``matched``, the
+        nearest stable themes of other languages by recorded categories;
+        ``typical_1`` to ``typical_3``, masked texts nearest its centre (blank
+        unless quoting is allowed); ``note``, why a number is missing.
+    texts, empty, copies, examined, fitted : int
+        Texts given; blank ones; near-copies set aside; distinct texts
+        examined; and those of them from which themes were learnt.
     themes, stable, unclear : int
         Themes found, those called stable, and texts that fit no theme clearly.
+    trending : int
+        Stable themes whose trend's interval leaves out 0.
     languages, not_examined : tuple of str
         Languages examined, and others with the reason.
+    same_again : tuple of float
+        Per language: adjusted Rand index between these themes and those of another seed.
+    categories, categories_met : int
+        Recorded categories, and those that are the main one of a stable theme.
+    category_ami : float
+        Agreement of themes with recorded categories beyond chance, 0 to 1
+        (adjusted mutual information); NaN without categories.
     bar : float
         Stability from which a theme is called stable.
     resamples : int
     confidence : float
-        Level of the shares' intervals and of the range of stability.
+        Level of the intervals and of the range of stability.
     """
 
     texts: int
     empty: int
     copies: int
     examined: int
+    fitted: int
     themes: int
     stable: int
     unclear: int
+    trending: int
     languages: tuple[str, ...]
     not_examined: tuple[str, ...]
+    same_again: tuple[float, ...]
+    categories: int
+    categories_met: int
+    category_ami: float
     bar: float
     resamples: int
     confidence: float
 
     def sentence(self) -> str:
-        rest = " ".join(filter(None, [self._largest(), self._basis()]))
-        return f"{self._found()}\n{rest}"
+        said = [self._rule(), self._by_language(), self._seeds(), self._basis(), self._links()]
+        return f"{self._found()}\n{' '.join(filter(None, said))}"
 
     def _found(self) -> str:
-        rule = (
-            f"stability {self.bar:g} or more over {self.resamples} resamples, and above "
-            f"{self.confidence * 100:.4g} in 100 themes of shuffled words"
-        )
-        if self.stable:
-            chance = (1 - self.confidence) * self.themes
-            rule += f"; of {self.themes} themes of mere chance about {chance:.2g} would pass"
+        if not self.themes:
+            return "No stable theme: the texts have too few words in common to be grouped."
         if not self.stable:
-            return f"No stable theme: none of {self.themes} would be found again ({rule})."
-        return f"{self.stable} of {self.themes} themes would be found again ({rule})."
+            return f"No stable theme: none of {self.themes} would be found again in other samples."
+        stable = self.table[self.table["stable"]]
+        first = stable.iloc[stable["size"].argmax()]
+        return (
+            f"{self.stable} of {self.themes} themes would be found again in other samples; the "
+            f"largest ({self._named(first)}) holds {self._share(first)} of the "
+            f"{_name(first['language'])} texts."
+        )
 
-    def _largest(self) -> str:
-        """The largest stable theme of each language, or that there is none."""
+    def _named(self, theme: pd.Series) -> str:
+        return look.shorten(", ".join(theme["terms"].split(", ")[:3]), width=60)
+
+    def _share(self, theme: pd.Series) -> str:
+        values = (theme[c] * 100 for c in ("estimate", "low", "high"))
+        return interval.spell(*values, confidence=self.confidence, digits=0, unit="%")
+
+    def _rule(self) -> str:
+        if not self.themes:
+            return ""
+        level = self.confidence * 100
+        rule = (
+            f"Found again: stability {self.bar:g} or more over {self.resamples} resamples, and "
+            f"above {level:.4g} in 100 themes of shuffled words"
+        )
+        chance = (1 - self.confidence) * self.themes
+        return f"{rule}; of {self.themes} themes of mere chance about {chance:.2g} would pass."
+
+    def _by_language(self) -> str:
+        if len(self.languages) < 2 or not self.stable:
+            return ""
         said = []
         for language in self.languages:
             here = self.table[self.table["language"] == language]
-            name = LANGUAGE_NAMES.get(language, language)
             stable = here[here["stable"]]
-            if stable.empty:
-                said.append(f"{name}: no stable theme" if self.stable else "")
-                continue
-            first = stable.iloc[0]
-            terms = ", ".join(first["terms"].split(", ")[:3])
-            values = (first[c] * 100 for c in ("estimate", "low", "high"))
-            spelt = interval.spell(*values, confidence=self.confidence, digits=0, unit="%")
-            said.append(f"{name}: {len(stable)} stable, the largest ({terms}) {spelt}")
-        said = [each for each in said if each]
-        return f"{'; '.join(said)}." if said else ""
+            some = f"{len(stable)} of {len(here)} stable"
+            if len(stable):
+                some += (
+                    f", the largest ({self._named(stable.iloc[0])}) {self._share(stable.iloc[0])}"
+                )
+            said.append(f"{_name(language)}: {some}")
+        return f"{'; '.join(said)}."
+
+    def _seeds(self) -> str:
+        if not self.same_again:
+            return ""
+        each = ", ".join(
+            f"{_name(code)} {value:.2f}"
+            for code, value in zip(self.languages, self.same_again, strict=True)
+            if np.isfinite(value)
+        )
+        return f"Another seed gives nearly the same as far as this index comes near 1: {each}."
 
     def _basis(self) -> str:
         words = (
             f"Examined: {self.examined:,} distinct texts, each language apart and nothing "
-            f"translated; set aside: {self.copies:,} near-copies and {self.empty:,} blank; "
-            f"{self.unclear:,} texts fit no theme clearly."
+            f"translated; set aside: {self.copies:,} near-copies and {self.empty:,} without a "
+            f"word; {self.unclear:,} texts fit no theme clearly."
         )
+        if self.fitted < self.examined:
+            words += (
+                f" Themes were learnt from {self.fitted:,} texts drawn at random; the others "
+                "joined the nearest."
+            )
         if self.not_examined:
             words += f" Not examined: {', '.join(self.not_examined)}."
         return words
+
+    def _links(self) -> str:
+        words = ""
+        if np.isfinite(self.category_ami):
+            words = (
+                f"Themes and recorded categories agree to {self.category_ami:.2f} (1: the same "
+                f"grouping, 0: chance); {self.categories_met} of {self.categories} categories are "
+                "the main one of a stable theme."
+            )
+        tried = int(self.table["trend"].notna()[self.table["stable"].astype(bool)].sum())
+        if tried:
+            by_chance = (1 - self.confidence) * tried
+            words += (
+                f" The share of {self.trending} of {tried} stable themes rises or falls over the "
+                f"months beyond its interval, where about {by_chance:.2g} would by chance."
+            )
+        if self.table["cost_share"].notna().any():
+            words += " The interval of a share of cost is approximate: few dear cases weigh much."
+        return words.strip()
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the largest stable themes of each language; the largest few where none is stable."""
@@ -199,82 +212,246 @@ class Themes(Finding):
             ax.text(0.5, 0.5, "no theme", ha="center", transform=ax.transAxes)
             return look.label(ax, title=title, x="share of the language's texts (%)")
         shares = drawn.assign(**(drawn[["estimate", "low", "high"]] * 100))
-        names = [f"{row.language}: {row.terms}" for row in shares.itertuples()]
+        names = [
+            f"{row.language}: {row.terms or f'no name ({row.theme})'}"
+            for row in shares.itertuples()
+        ]
         meaning = ["usual" if stable else "limit" for stable in shares["stable"]]
         look.dots(ax, shares, names=names, meaning=meaning)
         which = f"the {len(drawn)} largest of {self.stable} stable themes"
         if not self.stable:
             which = "squares: not stable, another sample would differ"
-        interval_words = f"{self.confidence * 100:.4g}% interval"
-        return look.label(
-            ax, title=title, x=f"share of the language's texts (%), {interval_words}\n{which}"
-        )
+        level = f"{self.confidence * 100:.4g}% interval"
+        return look.label(ax, title=title, x=f"share of the language's texts (%), {level}\n{which}")
 
     def _largest_few(self) -> pd.DataFrame:
         rows = self.table[self.table["stable"].astype(bool)] if self.stable else self.table
-        each = max(1, MOST_DRAWN_THEMES // len(self.languages))
+        each = max(1, MOST_DRAWN_THEMES // max(len(self.languages), 1))
         return rows.groupby("language", sort=False).head(each)
 
 
-def mask(texts: pd.Series) -> pd.Series:
-    """Hide e-mail addresses, telephone numbers and long numbers.
+@dataclass(frozen=True, eq=False)
+class ThemeNumber(Finding):
+    """How many themes were looked for, and what spoke for that number.
 
-    Parameters
+    Attributes
     ----------
-    texts : Series of str
-
-    Returns
-    -------
-    Series of str
-        With ``[e-mail]``, ``[phone]`` and ``[number]`` in their place.
-
-    Notes
-    -----
-    A telephone number is 7 to 12 digits with a plus or separators, or 9 to 11
-    without; 13 digits and more (cards), account numbers, and 6 digits and more
-    otherwise (with up to three letters before and one behind) are a number.
-    Dates, amounts of money and shorter numbers are left, as are the XXXX of a
-    publisher.  Names and postal addresses are not found by any such rule.
-
-    Examples
-    --------
-    >>> list(mask(pd.Series(["Write to ana@example.com or +34 600 111 222, order 1234567."])))
-    ['Write to [e-mail] or [phone], order [number].']
+    table : DataFrame, one row per language and number tried
+        ``language``; ``k``; ``stability`` (0 to 1) and ``coherence`` (-1 to 1),
+        means over texts; ``estimate``, their product, with ``low, high``, one
+        standard error to each side; ``chosen``.
+    languages : tuple of str
+    chosen : tuple of int
+        Number chosen in each language.
+    at_an_end : tuple of str
+        Languages in which the largest number tried was chosen.
     """
-    return texts.map(_masked, na_action="ignore").astype("str")
+
+    languages: tuple[str, ...]
+    chosen: tuple[int, ...]
+    at_an_end: tuple[str, ...]
+
+    def sentence(self) -> str:
+        if not self.chosen:
+            return "No number of themes: the texts have too few words in common to be grouped."
+        each = ", ".join(
+            f"{_name(code)} {k}" for code, k in zip(self.languages, self.chosen, strict=True)
+        )
+        words = (
+            f"Themes looked for: {each}.\nChosen is the smallest number whose stability times "
+            "coherence comes within one standard error of the best: more themes "
+            "than that say no more that would be found again. Coherence is how often a theme's "
+            "terms meet in texts that did not name them."
+        )
+        if self.at_an_end:
+            ends = ", ".join(_name(code) for code in self.at_an_end)
+            words += f" The largest number tried was chosen ({ends}): try larger ones too."
+        return words
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw stability (solid) and coherence (dashed) over the numbers, the chosen ringed."""
+        ax = look.axes(ax)
+        colours = list(look.MEANING.values())
+        for place, (code, rows) in enumerate(self.table.groupby("language", sort=False)):
+            colour, marker = colours[place % len(colours)], "o^vsD"[place % 5]
+            ax.plot(rows["k"], rows["stability"], color=colour, marker=marker, label=_name(code))
+            ax.plot(rows["k"], rows["coherence"], color=colour, marker=marker, ls="--", mfc="none")
+            best = rows[rows["chosen"]]
+            for column in ("stability", "coherence"):
+                ax.plot(best["k"], best[column], "o", mfc="none", mec=colour, ms=13)
+        ax.legend(frameon=False, fontsize="small")
+        return look.label(
+            ax,
+            title="How many themes do the texts bear?",
+            x="themes looked for (count); the chosen number is ringed",
+            y="stability (solid), coherence (dashed)",
+        )
 
 
-def language_of(texts: pd.Series) -> pd.Series:
-    """Guess the language of each text: ``en``, ``es``, ``zh`` or ``other``.
+@dataclass(frozen=True, eq=False)
+class ThemeMembers(Finding):
+    """Which complaint belongs to which theme; no text is in it.
 
-    Notes
-    -----
-    Chinese if 30 % of the letters are Han characters (and no kana); else the
-    language whose small words are met more often, Spanish also by its own
-    letters.  Texts without any small word are ``other``.
-
-    Examples
-    --------
-    >>> list(language_of(pd.Series(["I have been waiting", "No me llaman", "等了很久", "Ok"])))
-    ['en', 'es', 'zh', 'other']
+    Attributes
+    ----------
+    table : DataFrame, one row per complaint, in the order given
+        ``complaint``; ``language`` (blank if there is no text); ``theme``, its
+        number, missing where there is none; ``status``: ``theme``, ``not
+        stable``, ``unclear``, ``not examined`` or ``blank``; ``copy_of``, the
+        complaint it is a near-copy of, or blank.
+    complaints, in_stable : int
+        Complaints, and those in a stable theme.
     """
-    return texts.fillna("").map(_language).astype("str")
+
+    complaints: int
+    in_stable: int
+
+    def sentence(self) -> str:
+        share = 100 * self.in_stable / max(self.complaints, 1)
+        counts = self.table["status"].value_counts()
+        rest = ", ".join(f"{status} {counts.get(status, 0):,}" for status in STATUSES[1:])
+        return (
+            f"{self.in_stable:,} of {self.complaints:,} complaints ({share:.0f} %) belong to a "
+            f"theme that would be found again.\nThe others: {rest}. A near-copy goes with the "
+            "text it copies. A label set by a program is no count of what customers meant: check "
+            "a sample by hand before shares are compared."
+        )
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw how many complaints have a theme, and what keeps the others from one."""
+        ax = look.axes(ax)
+        counts = self.table["status"].value_counts().reindex(STATUSES, fill_value=0)
+        ax.barh(counts.index, counts, color=look.MEANING["usual"])
+        ax.invert_yaxis()
+        return look.label(ax, title="Which complaints belong to a theme?", x="complaints (count)")
 
 
-def themes(
+@dataclass(frozen=True, eq=False)
+class ThemeCentres(Finding):
+    """Where each theme lies among the texts, for use on texts to come.
+
+    Attributes
+    ----------
+    table : DataFrame, one row per theme
+        ``language``, ``theme``, ``stable``, ``terms``, then its centre, ``v1``, ``v2`` ...
+    themes, dimensions : int
+    """
+
+    themes: int
+    dimensions: int
+
+    def sentence(self) -> str:
+        return (
+            f"The centres of {counted(self.themes, 'theme')} in {self.dimensions} dimensions.\n"
+            "A new text belongs to the theme whose centre is nearest; the numbers have no meaning "
+            "by themselves."
+        )
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw how far each theme's centre is from the nearest other of its language."""
+        ax = look.axes(ax)
+        names, gaps = [], []
+        for _, rows in self.table.groupby("language", sort=False):
+            at = rows.filter(regex=r"^v\d+$").dropna(axis=1).to_numpy()
+            far = np.linalg.norm(at[:, None] - at[None], axis=2) + np.diag([np.inf] * len(at))
+            gaps += far.min(axis=1).tolist()
+            names += [f"{r.language} {r.theme} {r.terms}" for r in rows.itertuples()]
+        order = np.argsort([-gap if np.isfinite(gap) else 0 for gap in gaps], kind="stable")[:30]
+        ax.plot([gaps[i] for i in order], range(len(order)), "o", color=look.MEANING["usual"])
+        ax.set_yticks(range(len(order)), [look.shorten(names[i]) for i in order])
+        ax.invert_yaxis()
+        return look.label(
+            ax, title="How far apart are the themes?", x="distance to the nearest other centre"
+        )
+
+
+# --- Finding themes -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """The texts of one language with the themes found in them.
+
+    Attributes
+    ----------
+    code, reading : str
+        The language, and how it is read (`sqm.wording`).
+    rows : ndarray of int
+        Places in `FoundThemes.written` of its distinct texts.
+    fitted : ndarray of int
+        Which of these the themes were learnt from.
+    themes : ndarray of int, shape (distinct texts,)
+        Number of the theme, by size; 0 where a text fits none clearly.
+    order : tuple of int
+        Which cluster each theme is: theme 1 is ``order[0]`` of ``found``.
+    stable : tuple of bool, one per theme
+    found : Clusters
+        Its ``space`` places new texts; ``found.centres[list(order)]`` are the themes' centres.
+    """
+
+    code: str
+    reading: str
+    rows: np.ndarray
+    fitted: np.ndarray
+    themes: np.ndarray
+    order: tuple[int, ...]
+    stable: tuple[bool, ...]
+    found: Clusters
+
+
+@dataclass(frozen=True, eq=False)
+class FoundThemes:
+    """All that was found, from which `themes_of` and its neighbours make findings.
+
+    Attributes
+    ----------
+    written : DataFrame, one row per text that has a word, by its place in the table given
+        ``text`` (masked), ``language``, ``copy_of`` (a place), and, where
+        given, ``category``, ``month`` (a count), ``cost``.
+    names : Series of str
+        What each row of the table given is called.
+    groups : tuple of Group
+    not_examined : tuple of str
+    settings : Settings
+    """
+
+    written: pd.DataFrame
+    names: pd.Series
+    groups: tuple[Group, ...]
+    not_examined: tuple[str, ...]
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `find_themes` was asked for."""
+
+    k: tuple[int, ...]
+    resamples: int
+    bar: float
+    smallest_group: int
+    confidence: float
+    most: int
+
+
+def find_themes(
     complaints: pd.DataFrame,
     *,
     rng: np.random.Generator,
     text: str = "text",
+    id: str = "",
     language: str = "",
     category: str = "",
-    k: Sequence[int] = (4, 6, 8, 10, 14, 20, 30),
+    opened: str = "",
+    cost: str = "",
+    k: Sequence[int] = COUNTS,
     resamples: int = 20,
     bar: float = 0.75,
-    quote: bool = False,
     smallest_group: int = 5,
     confidence: float = 0.95,
-) -> Themes:
+    most: int = MOST_FITTED,
+    vectors: np.ndarray | None = None,
+) -> FoundThemes:
     """Find the themes of complaint texts, and try whether other samples have them too.
 
     Parameters
@@ -282,25 +459,29 @@ def themes(
     complaints : DataFrame, one row per complaint
     rng : Generator
         Chance, for the resamples.
-    text, language, category : str
-        Columns.  Without ``language`` it is guessed, without ``category`` the
-        themes are not set against the recorded categories.
+    text, id, language, category, opened, cost : str
+        Columns.  Without ``id`` complaints are named by their row; without
+        ``language`` it is guessed; without the others themes are not set
+        against recorded categories, months and cost.
     k : sequence of int
         Numbers of themes to try in each language.
     resamples : int, default 20
-        How many samples of 80 % of the texts are drawn (4,000 at most each).
+        How many samples of 80 % of the texts are drawn (3,000 at most each).
     bar : float, default 0.75
         Stability a theme must reach; from 0.75 a cluster is valid, below 0.5
         it is dissolved [1]_.
-    quote : bool
-        Whether masked texts of customers may be shown.
     smallest_group : int, default 5
         A theme of fewer texts is not shown, and a word that fewer texts use is no term.
     confidence : float, default 0.95
+    most : int, default 20,000
+        Distinct texts of a language from which themes are learnt; of more, so
+        many are drawn and the others join the nearest theme.
+    vectors : ndarray, shape (complaints, dimensions), optional
+        Vectors of the texts made elsewhere; none is ever fetched.
 
     Returns
     -------
-    Themes
+    FoundThemes
 
     Raises
     ------
@@ -311,28 +492,24 @@ def themes(
 
     Notes
     -----
-    Texts are masked (`mask`) and read up to 4,000 characters; copies that
-    differ in figures or punctuation only, and texts that share 70 % of their
-    shingles with an earlier one [2]_, are set aside.  Small words, names
-    (a capital in mid-sentence) and sentences that stand word for word in
-    more than 2.5 % of texts (greetings, closings) are not read.  A text is the tf-idf
-    mean of vectors of its words, learnt from these texts alone (positive
-    pointwise mutual information with context smoothing 0.75 [3]_, truncated
-    SVD), beside a latent semantic analysis of its character n-grams; Chinese
-    uses characters throughout.  k-means, started from the centres of Ward's
-    clusters [4]_, groups them.
+    Texts are masked and read up to 4,000 characters; copies that differ in
+    figures or punctuation only, and texts that share 70 % of their shingles
+    with an earlier one [2]_, are set aside.  Small words, names (a capital in
+    mid-sentence) and sentences that stand word for word in more than 2.5 % of
+    texts (greetings, closings) are not read.  Vectors: `text_vectors.TextSpace`,
+    learnt from these texts alone; grouping and the number of themes:
+    `text_clusters.clusters`.
 
-    Stability is the mean, over resamples, of a theme's best Jaccard
-    similarity with a theme of the resample, vectors learnt anew [1]_.  The
-    number of themes is the one whose stable themes say most (the entropy of
-    their shares) in a first round; stability is then measured in a second.
-    ``chance`` is the stability below which the share ``confidence`` of themes
-    stayed when the words were shuffled across texts, with as many themes
-    (in Chinese: runs of characters that keep company); a theme is stable if it
-    reaches the bar and exceeds ``chance``.  So about 5 in 100 themes of mere
-    chance pass at 0.95 (7 of 138 in thirty sets of texts whose words were
-    drawn from all themes alike).  A text is unclear if it stayed with its theme in less than
-    half of the resamples, or has no word that is counted.
+    Stability is the mean, over resamples, of a theme's best Jaccard similarity
+    with a theme of the resample, vectors learnt anew [1]_.  ``chance`` is the
+    stability below which the share ``confidence`` of themes stayed when the
+    words were shuffled across texts, with as many themes (in Chinese: runs of
+    characters that keep company; of given vectors: each coordinate).  A theme
+    is stable if it reaches the bar and exceeds ``chance``; so about 5 in 100
+    themes of mere chance pass at 0.95 (11 of 251 in forty sets of texts whose
+    words were drawn from all themes alike, and none of these with the bar at
+    0.75).  A text is unclear if it stayed with
+    its theme in less than half of the resamples, or has no word that is counted.
 
     References
     ----------
@@ -340,547 +517,572 @@ def themes(
        258-271. doi:10.1016/j.csda.2006.11.025
     .. [2] Broder, A. Z. (1997). Compression and Complexity of Sequences,
        21-29. doi:10.1109/SEQUEN.1997.666900
-    .. [3] Levy, O., Goldberg, Y., Dagan, I. (2015). Transactions of the ACL
-       3, 211-225. doi:10.1162/tacl_a_00134
-    .. [4] Milligan, G. W. (1980). Psychometrika 45, 325-342.
-       doi:10.1007/BF02293907
 
     Examples
     --------
     Ten texts are no ground for themes.
 
-    >>> themes(pd.DataFrame({"text": ["The line was busy."] * 10}), rng=np.random.default_rng(1))
+    >>> said = pd.DataFrame({"text": ["The line was busy."] * 10})
+    >>> find_themes(said, rng=np.random.default_rng(1))
     Traceback (most recent call last):
     sqm.checks.Refusal: No language has 50 distinct texts: English 1.
       To mend: collect more texts, or read a few dozen by hand.
     """
-    _need_settings(complaints, [text, language, category], k, resamples, bar, confidence)
-    written = _prepared(complaints, text, language, category)
-    distinct = written[written["copy_of"] == written.index]
-    counts = distinct["language"].value_counts()
+    columns = {"text": text, "id": id, "language": language, "category": category}
+    columns |= {"opened": opened, "cost": cost}
+    settings = Settings(tuple(k), resamples, bar, smallest_group, confidence, most)
+    _need_settings(complaints, columns, settings, vectors)
+    written = _prepared(complaints, columns)
+    own = written["copy_of"] == written.index
+    counts = written.loc[own, "language"].value_counts()
     enough = sorted(counts.index[counts >= FEWEST_TEXTS], key=lambda code: (-counts[code], code))
     _need_a_language(counts, enough)
-    with threadpool_limits(limits=1):
-        parts = [
-            _language_themes(code, written, sorted(set(k)), resamples, bar, smallest_group,
-                             confidence, quote, chance)
-            for code, chance in zip(enough, rng.spawn(len(enough)), strict=True)
-        ]  # fmt: skip
-    filled = [part for part, _ in parts if len(part)] or [parts[0][0]]
-    table = pd.concat(filled, ignore_index=True)
-    return Themes(
-        table=table,
-        texts=len(complaints),
-        empty=len(complaints) - len(written),
-        copies=len(written) - len(distinct),
-        examined=int(counts[enough].sum()),
-        themes=len(table),
-        stable=int(table["stable"].sum()),
-        unclear=sum(unclear for _, unclear in parts),
-        languages=tuple(enough),
-        not_examined=tuple(
-            f"{LANGUAGE_NAMES.get(code, code)} ({counts[code]} distinct texts, fewer than "
-            f"{FEWEST_TEXTS})"
-            for code in sorted(set(counts.index) - set(enough))
-        ),
-        bar=bar,
-        resamples=resamples,
-        confidence=confidence,
+    groups = [
+        _group(code, written[own & (written["language"] == code)], settings, vectors, chance)
+        for code, chance in zip(enough, rng.spawn(len(enough)), strict=True)
+    ]
+    names = complaints[id] if id else pd.Series(range(len(complaints)))
+    return FoundThemes(
+        written=written,
+        names=names.astype("str").reset_index(drop=True),
+        groups=tuple(group for group in groups if group is not None),
+        not_examined=_passed_over(counts, enough, groups),
+        settings=settings,
     )
+
+
+def _passed_over(counts: pd.Series, enough: list[str], groups: list) -> tuple[str, ...]:
+    few = [
+        f"{_name(code)} ({counts[code]} distinct texts, fewer than {FEWEST_TEXTS})"
+        for code in sorted(set(counts.index) - set(enough))
+    ]
+    return tuple(few) + tuple(
+        f"{_name(code)} ({counts[code]:,} texts with no word in common)"
+        for code, group in zip(enough, groups, strict=True)
+        if group is None
+    )
+
+
+def _name(code: str) -> str:
+    return LANGUAGE_NAMES.get(code, code)
 
 
 # --- At the door ----------------------------------------------------------------------------------
 
 
-def _need_settings(complaints, columns, k, resamples, bar, confidence) -> None:
-    need_columns(complaints, filter(None, columns), source="complaints")
-    need_share(bar, name="bar")
-    need_share(confidence, name="confidence")
+def _need_settings(complaints, columns, settings, vectors) -> None:
+    need_columns(complaints, filter(None, columns.values()), source="complaints")
+    need_share(settings.bar, name="bar")
+    need_share(settings.confidence, name="confidence")
+    k = settings.k
     if not len(k) or not all(isinstance(each, int | np.integer) and each >= 2 for each in k):
         raise Problem(f"k is {list(k)}.", "give numbers of themes from 2 up, such as 4 to 10.")
-    if resamples < 5:
-        raise Problem(f"{resamples} resamples show no stability.", "give 20 or so.")
+    if settings.resamples < 5:
+        raise Problem(f"{settings.resamples} resamples show no stability.", "give 20 or so.")
+    if settings.most < FEWEST_TEXTS:
+        raise Problem(f"most is {settings.most}.", f"learn from {FEWEST_TEXTS} texts or more.")
+    if vectors is not None:
+        _need_vectors(vectors, len(complaints))
+
+
+def _need_vectors(vectors: np.ndarray, rows: int) -> None:
+    if np.ndim(vectors) != 2 or len(vectors) != rows:
+        raise Problem(
+            f"vectors has shape {np.shape(vectors)} where there are {rows:,} complaints.",
+            "give one row per complaint, in the same order.",
+        )
+    if not np.isfinite(vectors).all():
+        raise Problem("vectors holds what is no number.", "leave blank texts as rows of 0.")
 
 
 def _need_a_language(counts: pd.Series, enough: list[str]) -> None:
     if not enough:
-        have = [f"{LANGUAGE_NAMES.get(code, code)} {n}" for code, n in counts.items()]
+        have = ", ".join(f"{_name(code)} {n}" for code, n in counts.items())
         raise Refusal(
-            f"No language has {FEWEST_TEXTS} distinct texts: {', '.join(have) or 'all are blank'}.",
+            f"No language has {FEWEST_TEXTS} distinct texts: "
+            f"{have or 'all are blank or without a letter'}.",
             "collect more texts, or read a few dozen by hand.",
         )
 
 
-def _prepared(complaints: pd.DataFrame, text: str, language: str, category: str) -> pd.DataFrame:
+def _prepared(complaints: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
     """Texts that say something: masked, with their language and the text they copy."""
-    raw = complaints[text].astype("str").fillna("").reset_index(drop=True)
-    said = mask(raw.str.slice(0, READ)).str.strip()
-    written = said[said.map(lambda each: bool(_LETTER.search(each)))].to_frame("text")
-    if language:
-        codes = complaints[language].reset_index(drop=True).loc[written.index].astype("str")
-        written["language"] = codes.str.strip().str.lower().fillna("other")
+    given = complaints.reset_index(drop=True)
+    raw = given[columns["text"]].astype("str").fillna("").str.slice(0, READ)
+    said = mask(raw).str.strip()
+    written = said[said.map(lambda each: bool(LETTER.search(each))).astype(bool)].to_frame("text")
+    given = given.loc[written.index]
+    if columns["language"]:
+        codes = given[columns["language"]].astype("str").str.strip().str.lower()
+        written["language"] = codes.fillna("other").replace("", "other")
     else:
         written["language"] = language_of(written["text"])
-    if category:
-        written["category"] = complaints[category].reset_index(drop=True).loc[written.index]
-    copies = [_copies(group) for _, group in written.groupby("language")["text"]]
+    if columns["category"]:
+        written["category"] = given[columns["category"]].astype("str")
+    if columns["opened"]:
+        opened = pd.to_datetime(given[columns["opened"]])
+        written["month"] = opened.dt.year * 12.0 + opened.dt.month
+    if columns["cost"]:
+        written["cost"] = given[columns["cost"]].astype(float)
+    copies = [near_copies(group) for _, group in written.groupby("language")["text"]]
     written["copy_of"] = pd.concat(copies) if copies else pd.Series(dtype=int)
     return written
-
-
-def _masked(text: str) -> str:
-    return _MASKED.sub(_mask_one, text)
-
-
-def _mask_one(found: re.Match) -> str:
-    kind, said = found.lastgroup, found.group()
-    if kind == "email":
-        return "[e-mail]"
-    if kind == "iban":
-        return "[number]"
-    if kind in ("date", "money"):
-        return said
-    return _mask_run(said)
-
-
-def _mask_run(said: str) -> str:
-    """A telephone number, another long number, or a figure that stays."""
-    digits = sum(sign.isdigit() for sign in said)
-    joined = said.isdigit()
-    if digits < 6 or (digits < 7 and " " in said):
-        return said
-    dialled = said[0] in "+＋(" or (not joined and said[0].isdigit() and said[-1].isdigit())
-    if (dialled and 7 <= digits <= 12) or (joined and 9 <= digits <= 11):
-        return "[phone]"
-    return "[number]"
-
-
-def _language(text: str) -> str:
-    text = text[:READ]
-    letters = max(len(_LETTER.findall(text)), 1)
-    if len(_CJK.findall(text)) / letters >= HAN_SHARE:
-        return "other" if re.search(r"[\u3040-\u30ff]", text) else "zh"
-    words = [word.lower() for word in _WORD.findall(text)] + re.findall(r"\b[aiyoAIYO]\b", text)
-    hits = {code: sum(word in small for word in words) for code, small in _TELLS.items()}
-    hits["es"] += len(re.findall("[ñ¿¡áéíóúÑ]", text))
-    if hits["en"] == hits["es"]:
-        return "other"
-    return max(hits, key=hits.get)
-
-
-# --- Near-copies ----------------------------------------------------------------------------------
-
-
-def _copies(texts: pd.Series) -> pd.Series:
-    """For each text the index of the earlier text it is a near-copy of, or its own."""
-    plain = texts.map(_plain)
-    first = pd.Series(texts.index, index=texts.index).groupby(plain).transform("min")
-    alone = first.index[first == first.index]
-    near = dict(zip(alone, alone, strict=True))
-    signatures = _signatures([plain[i] for i in alone])
-    for one, other in _candidates(signatures):
-        if (signatures[one] == signatures[other]).mean() >= SAME_WORDING:
-            near[alone[other]] = min(near[alone[other]], near[alone[one]])
-    return first.map(near)
-
-
-def _plain(text: str) -> str:
-    """Lower case, any figure a 0, no punctuation."""
-    text = unicodedata.normalize("NFKC", text).lower()
-    text = re.sub(r"\d+(?:[.,:]\d+)*", "0", text)
-    return " ".join(re.sub(r"[^\w]|_", " ", text).split()) or text
-
-
-def _signatures(texts: list[str], hashes: int = 64) -> np.ndarray:
-    """MinHash: the chance that two texts agree in one column is the Jaccard of their shingles."""
-    rng = np.random.default_rng(0)  # a fixed family of hash functions
-    a = rng.integers(1, 2**61, hashes, dtype=np.uint64) | np.uint64(1)
-    b = rng.integers(0, 2**61, hashes, dtype=np.uint64)
-    signatures = np.empty((len(texts), hashes), dtype=np.uint64)
-    for row, text in enumerate(texts):
-        shingles = np.array(sorted(_shingles(text)), dtype=np.uint64)
-        signatures[row] = ((shingles[:, None] * a + b) >> np.uint64(32)).min(axis=0)
-    return signatures
-
-
-def _shingles(text: str) -> set[int]:
-    """Three words in a row; of Chinese five characters."""
-    words = list(text.replace(" ", "")) if _CJK.search(text) else text.split()
-    size = 5 if _CJK.search(text) else 3
-    runs = range(max(len(words) - size + 1, 1))
-    return {zlib.crc32("\0".join(words[i : i + size]).encode()) for i in runs}
-
-
-def _candidates(signatures: np.ndarray, rows: int = 4) -> list[tuple[int, int]]:
-    """Pairs (earlier, later) that agree in all rows of a band, each with the band's first text."""
-    pairs = set()
-    for start in range(0, signatures.shape[1], rows):
-        seen: dict[bytes, int] = {}
-        for place, band in enumerate(signatures[:, start : start + rows]):
-            earlier = seen.setdefault(band.tobytes(), place)
-            if earlier != place:
-                pairs.add((earlier, place))
-    return sorted(pairs)
-
-
-# --- Vectors --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class _Counts:
-    """What is counted in each text: words, and character n-grams."""
-
-    words: sparse.csr_matrix
-    grams: sparse.csr_matrix
-
-    def rows(self, chosen: np.ndarray) -> _Counts:
-        return _Counts(self.words[chosen], self.grams[chosen])
-
-
-def _read(texts: Sequence[str], code: str) -> list[str]:
-    """What of each text tells its matter: its words without small words, names and formulas."""
-    read = [[_tokens(part, code) for part in _SENTENCE.split(text)] for text in texts]
-    met = Counter(part for parts in read for part in {tuple(part) for part in parts})
-    most = max(FORMULA_TEXTS, FORMULA_SHARE * len(texts))
-    between = "" if code == HAN else " "
-    # a sentence becomes one run, so that no n-gram crosses from one into the next
-    return [
-        "\n".join(between.join(part) for part in parts if part and met[tuple(part)] <= most)
-        for parts in read
-    ]
-
-
-def _tokens(text: str, code: str) -> list[str]:
-    """Words that are not small and not names; of Chinese the characters."""
-    text = _HIDDEN.sub(" ", text)
-    if code == HAN:
-        return _CJK.findall(text)
-    shouting = text.isupper()
-    names = set() if shouting else {found.start() for found in _NAME.finditer(text)}
-    words = ((found.start(), found.group()) for found in _WORD.finditer(text))
-    return [word.lower() for at, word in words if at not in names and word.lower() not in _SMALLS]
-
-
-def _zh_grams(text: str) -> list[str]:
-    """Character 1- to 3-grams that no punctuation interrupts."""
-    runs = re.findall(r"[\u3400-\u9fff\uf900-\ufaff]+", text)
-    return [run[i : i + n] for run in runs for n in (1, 2, 3) for i in range(len(run) - n + 1)]
-
-
-def _counts(read: Sequence[str], code: str) -> _Counts | None:
-    """Count words and n-grams of texts from `_read`; nothing if they have none in common."""
-    least = 2 if len(read) < 200 else 3
-    common = {"min_df": least, "max_df": 0.6}
-    if code == HAN:
-        words = CountVectorizer(analyzer=_zh_grams, max_features=WORDS, **common)
-        grams = CountVectorizer(analyzer=_zh_grams, max_features=GRAMS, **common)
-    else:
-        words = CountVectorizer(analyzer=str.split, max_features=WORDS, **common)
-        grams = CountVectorizer(
-            analyzer="char_wb", ngram_range=(3, 5), max_features=GRAMS, **common
-        )
-    try:
-        return _Counts(words.fit_transform(read), grams.fit_transform(read))
-    except ValueError:
-        return None
-
-
-def _tf_idf(counts: sparse.csr_matrix) -> sparse.csr_matrix:
-    weighted = counts.astype(float)
-    weighted.data = 1 + np.log(weighted.data)
-    met = np.bincount(counts.indices, minlength=counts.shape[1])
-    idf = np.log((1 + counts.shape[0]) / (1 + met)) + 1
-    return normalize(weighted @ sparse.diags(idf))
-
-
-def _vectors(counts: _Counts, seed: int) -> np.ndarray:
-    """Word vectors averaged, beside the character n-grams' own; each half of length one."""
-    by_words = normalize(_tf_idf(counts.words) @ _word_vectors(counts.words, seed))
-    grams = _tf_idf(counts.grams)
-    u, s, _ = _svd(grams, seed)
-    return np.hstack([by_words, normalize(u * s)])
-
-
-def _word_vectors(counts: sparse.csr_matrix, seed: int) -> np.ndarray:
-    """Positive pointwise mutual information within texts, context smoothing 0.75, truncated."""
-    met = (counts > 0).astype(np.float32)
-    together = (met.T @ met).tocoo()
-    off = together.row != together.col
-    row, column, n = together.row[off], together.col[off], together.data[off]
-    total = np.bincount(row, weights=n, minlength=counts.shape[1])
-    smooth = total**0.75
-    expected = total[row] * smooth[column] / max(smooth.sum(), 1e-12)
-    value = np.log(n / expected)
-    keep = value > 0
-    shape = (counts.shape[1],) * 2
-    u, s, _ = _svd(sparse.csr_matrix((value[keep], (row[keep], column[keep])), shape), seed)
-    return u * np.sqrt(s)
-
-
-def _svd(matrix: sparse.csr_matrix, seed: int):
-    size = max(1, min(DIMENSIONS, min(matrix.shape) - 1))
-    return randomized_svd(matrix, size, n_oversamples=8, n_iter=2, random_state=seed)
 
 
 # --- Themes of one language -----------------------------------------------------------------------
 
 
-def _language_themes(
-    code, written, ks, resamples, bar, smallest_group, confidence, quote, rng
-) -> tuple[pd.DataFrame, int]:
-    """The table of one language's themes, and how many of its texts fit none."""
-    here = written[written["language"] == code]
-    distinct = here[here["copy_of"] == here.index]
-    script = _script(distinct["text"], code)
-    read = np.array(_read(distinct["text"].tolist(), script), dtype=object)
-    telling, counts = _telling(read, script)
-    ks = [k for k in ks if k <= telling.sum() // TEXTS_A_THEME]
-    if counts is None or not ks:
-        return pd.DataFrame(columns=_COLUMNS), len(distinct)
-    vectors = _vectors(counts, int(rng.integers(2**31)))
-    whole = _partitions(vectors, ks)
-    k = _choose_k(counts, whole, bar, rng)
-    jaccard, together = _try_again(counts, {k: whole[k]}, resamples, rng)[k]
-    labels = np.full(len(distinct), -1)
-    labels[telling] = np.where(together >= TOGETHER, whole[k], -1)
-    everywhere = np.zeros((len(distinct), vectors.shape[1]))
-    everywhere[telling] = vectors
-    chance = _chance(list(read[telling]), script, k, confidence, rng)
-    group = _Group(code, script, here, distinct, read, labels, everywhere, jaccard, chance)
-    return _table(group, bar, smallest_group, confidence, quote)
+def _group(code, distinct, settings, vectors, rng) -> Group | None:
+    """The themes of one language; nothing if its texts have no word in common."""
+    rows = distinct.index.to_numpy()
+    fitted = np.sort(rng.permutation(len(rows))[: settings.most])
+    texts = distinct["text"].iloc[fitted].tolist()
+    reading = reading_of(texts[:1000], code)
+    found = clusters(
+        texts, language=reading, rng=rng, k=settings.k, resamples=settings.resamples,
+        confidence=settings.confidence, vectors=None if vectors is None else vectors[rows[fitted]],
+    )  # fmt: skip
+    if found is None:
+        return None
+    labels = np.full(len(rows), -1)
+    labels[fitted] = found.labels
+    rest = np.setdiff1d(np.arange(len(rows)), fitted)
+    labels[rest] = _joined(found, distinct["text"], rest, vectors, rows)
+    return _numbered(code, reading, rows, fitted, labels, found, settings)
 
 
-def _telling(read: np.ndarray, script: str) -> tuple[np.ndarray, _Counts | None]:
-    """Which texts have a counted word at all, and the counts of these."""
-    counts = _counts(read, script)
-    if counts is None:
-        return np.zeros(len(read), bool), None
-    telling = (counts.words.getnnz(axis=1) > 0) & (counts.grams.getnnz(axis=1) > 0)
-    return telling, counts.rows(np.flatnonzero(telling))
+def _numbered(code, reading, rows, fitted, labels, found, settings) -> Group:
+    """Themes by size, without those of too few texts."""
+    sizes = np.bincount(labels[labels >= 0], minlength=len(found.centres))
+    shown = np.flatnonzero(sizes >= settings.smallest_group)
+    order = shown[np.lexsort((shown, -sizes[shown]))]
+    number = np.zeros(len(sizes) + 1, int)  # the last for -1
+    number[order] = np.arange(1, len(order) + 1)
+    reached = found.jaccard.mean(axis=0)[order]
+    stable = (reached >= settings.bar) & (reached > found.chance)
+    return Group(
+        code, reading, rows, fitted, number[labels], tuple(order.tolist()),
+        tuple(stable.tolist()), found,
+    )  # fmt: skip
 
 
-@dataclass(frozen=True, eq=False)
-class _Group:
-    """The texts of one language with what was found in them."""
+def _joined(found: Clusters, texts: pd.Series, rest, vectors, rows) -> np.ndarray:
+    """Nearest theme of texts that none was learnt from; -1 where they lie between two.
 
-    code: str
-    script: str
-    written: pd.DataFrame
-    distinct: pd.DataFrame
-    read: np.ndarray
-    labels: np.ndarray  # -1: unclear
-    vectors: np.ndarray
-    jaccard: np.ndarray  # (resamples, themes)
-    chance: float
-
-
-def _script(texts: pd.Series, code: str) -> str:
-    """Han texts are read by characters whatever their language is called."""
-    joined = "".join(text[:200] for text in texts)
-    han = len(_CJK.findall(joined)) / max(len(_LETTER.findall(joined)), 1)
-    return HAN if han >= HAN_SHARE else code
-
-
-def _partitions(vectors: np.ndarray, ks: Sequence[int]) -> dict[int, np.ndarray]:
-    """k-means started from the centres of Ward's clusters: no luck of the start, any k at once.
-
-    Ward's tree is quadratic in the texts, so a large set is thinned evenly for it.
+    So many of them are unclear as of the texts that themes were learnt from: the bound is
+    the ratio of distances that this share of those texts pass.
     """
-    step = -(-len(vectors) // MOST_DRAWN)
-    thin = vectors[::step]
-    tree = linkage(thin, "ward")
-    return {k: _k_means(vectors, thin, fcluster(tree, k, "maxclust")) for k in ks}
+    said = np.abs(found.vectors).sum(axis=1) > 0
+    _, ratio = nearest_centre(found.vectors[said], found.centres)
+    bound = np.quantile(ratio, (found.labels[said] >= 0).mean()) if said.any() else 0
+    labels = np.full(len(rest), -1)
+    for at in range(0, len(rest), BLOCK):
+        block = rest[at : at + BLOCK]
+        if vectors is None:
+            placed = found.space.vectors(texts.iloc[block].tolist())
+        else:
+            placed = vectors[rows[block]].astype(np.float32)
+        nearest, ratio = nearest_centre(placed, found.centres)
+        clear = (ratio <= bound) & (np.abs(placed).sum(axis=1) > 0)
+        labels[at : at + BLOCK] = np.where(clear, nearest, -1)
+    return labels
 
 
-def _k_means(vectors: np.ndarray, thin: np.ndarray, ward: np.ndarray) -> np.ndarray:
-    starts = np.array([thin[ward == label].mean(axis=0) for label in np.unique(ward)])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # fewer different texts than themes: some stay empty
-        return KMeans(len(starts), init=starts, n_init=1, max_iter=100).fit_predict(vectors)
-
-
-def _choose_k(counts: _Counts, whole: dict[int, np.ndarray], bar: float, rng) -> int:
-    """The number of themes whose stable ones say most; if none is stable, the steadiest number."""
-    tried = _try_again(counts, whole, PILOT, rng)
-    scores = {}
-    for k, (jaccard, _) in tried.items():
-        stability = jaccard.mean(axis=0)
-        share = np.bincount(whole[k], minlength=k) / len(whole[k])
-        kept = share[(stability >= bar) & (share > 0)]
-        scores[k] = (float(-(kept * np.log(kept)).sum()), float(share @ stability), -k)
-    return max(scores, key=scores.get)
-
-
-def _try_again(
-    counts: _Counts, whole: dict[int, np.ndarray], resamples: int, rng
-) -> dict[int, tuple[np.ndarray, np.ndarray]]:
-    """Per number of themes: best Jaccard by resample and theme; share of draws a text stays."""
-    n = counts.words.shape[0]
-    size = min(round(SHARE_DRAWN * n), MOST_DRAWN)
-    best = {k: np.zeros((resamples, k)) for k in whole}
-    drawn, stayed = np.zeros(n), {k: np.zeros(n) for k in whole}
-    for draw in range(resamples):
-        chosen = np.sort(rng.choice(n, size, replace=False))
-        vectors = _vectors(counts.rows(chosen), int(rng.integers(2**31)))
-        drawn[chosen] += 1
-        again_all = _partitions(vectors, list(whole))
-        for k, labels in whole.items():
-            again = again_all[k]
-            overlap = _jaccard(labels[chosen], again, k)
-            best[k][draw] = overlap.max(axis=1)
-            stayed[k][chosen] += overlap.argmax(axis=1)[labels[chosen]] == again
-    return {k: (best[k], stayed[k] / np.maximum(drawn, 1)) for k in whole}
-
-
-def _jaccard(one: np.ndarray, other: np.ndarray, k: int) -> np.ndarray:
-    both = np.zeros((k, k))
-    np.add.at(both, (one, other), 1)
-    either = both.sum(axis=1)[:, None] + both.sum(axis=0)[None, :] - both
-    return both / np.maximum(either, 1)
-
-
-def _chance(read: list[str], script: str, k: int, confidence: float, rng) -> float:
-    """The stability below which that share of the themes of shuffled words stay."""
-    reached = []
-    for _ in range(SHUFFLED):
-        _, counts = _telling(np.array(_shuffled(read, script, rng), dtype=object), script)
-        if counts is None or counts.words.shape[0] < k:
-            continue
-        labels = _partitions(_vectors(counts, int(rng.integers(2**31))), [k])[k]
-        jaccard, _ = _try_again(counts, {k: labels}, SHUFFLED_RESAMPLES, rng)[k]
-        reached.extend(jaccard.mean(axis=0))
-    return float(np.quantile(reached, confidence)) if reached else 0.0
-
-
-def _shuffled(read: list[str], script: str, rng) -> list[str]:
-    """The same words in texts of the same lengths, drawn from all texts alike."""
-    words = _zh_words(read) if script == HAN else [text.split() for text in read]
-    mixed = rng.permutation(np.array([word for each in words for word in each], dtype=object))
-    ends = np.cumsum([len(each) for each in words])
-    between = "" if script == HAN else " "
-    return [
-        between.join(mixed[end - len(each) : end]) for each, end in zip(words, ends, strict=True)
-    ]
-
-
-def _zh_words(texts: list[str]) -> list[list[str]]:
-    """Characters that keep company make a word, of up to four after two rounds."""
-    units = [_CJK.findall(text) for text in texts]
-    for _ in range(2):
-        single = Counter(unit for each in units for unit in each)
-        pairs = Counter(pair for each in units for pair in pairwise(each))
-        bound = {
-            pair
-            for pair, n in pairs.items()
-            if n >= 3 and n >= COMPANY * min(single[pair[0]], single[pair[1]])
-        }
-        units = [_merged(each, bound) for each in units]
-    return units
-
-
-def _merged(units: list[str], bound: set[tuple[str, str]]) -> list[str]:
-    merged, at = [], 0
-    while at < len(units):
-        step = 2 if tuple(units[at : at + 2]) in bound else 1
-        merged.append("".join(units[at : at + step]))
-        at += step
-    return merged
-
-
-# --- The table ------------------------------------------------------------------------------------
+# --- From what was found to findings --------------------------------------------------------------
 
 _COLUMNS = [
-    "language", "theme", "terms", "size", "copies", "estimate", "low", "high", "stability",
-    "stability_low", "stability_high", "chance", "stable", "main_category",
-    "main_category_share", "typical_1", "typical_2",
+    "language", "theme", "terms", "loose_terms", "size", "copies", "estimate", "low", "high",
+    "stability", "stability_low", "stability_high", "chance", "stable", "main_category",
+    "main_category_share", "main_category_low", "main_category_high", "trend", "trend_low",
+    "trend_high", "cost_share",
+    "cost_low", "cost_high", "matched", "typical_1", "typical_2", "typical_3", "note",
 ]  # fmt: skip
 
 
-def _table(group: _Group, bar, smallest_group, confidence, quote) -> tuple[pd.DataFrame, int]:
-    sizes = pd.Series(group.labels[group.labels >= 0]).value_counts()
-    shown = sorted(sizes.index[sizes >= smallest_group], key=lambda label: (-sizes[label], label))
-    said = _used_in(group, smallest_group)
+def themes_of(found: FoundThemes, *, quote: bool = False) -> Themes:
+    """Describe the themes that were found.
+
+    Parameters
+    ----------
+    found : FoundThemes
+    quote : bool
+        Whether masked texts of customers may be shown.
+
+    Notes
+    -----
+    Shares have Wilson's interval.  The trend is the slope of a quasi-binomial
+    regression of the month's share on the month, at the mean share, with
+    Student's quantile; months that differ by more than chance widen it
+    (Pearson's dispersion).  A share of cost has a linearised
+    interval on the scale of log odds, near-copies taken together.
+    """
+    rows = [row for group in found.groups for row in _rows(found, group, quote)]
+    table = pd.DataFrame(rows, columns=_COLUMNS).astype({"stable": bool, "theme": int})
+    table["matched"] = _matched(found, table)
+    moves = table["stable"] & ((table["trend_low"] > 0) | (table["trend_high"] < 0))
+    own = found.written["copy_of"] == found.written.index
+    return Themes(
+        table=table,
+        texts=len(found.names),
+        empty=len(found.names) - len(found.written),
+        copies=int((~own).sum()),
+        examined=sum(len(group.rows) for group in found.groups),
+        fitted=sum(len(group.fitted) for group in found.groups),
+        themes=len(table),
+        stable=int(table["stable"].sum()),
+        unclear=sum(int((group.themes == 0).sum()) for group in found.groups),
+        trending=int(moves.sum()),
+        languages=tuple(group.code for group in found.groups),
+        not_examined=found.not_examined,
+        same_again=tuple(group.found.same_again for group in found.groups),
+        categories=_categories(found),
+        categories_met=table.loc[table["stable"], "main_category"].replace("", None).nunique(),
+        category_ami=_category_ami(found),
+        bar=found.settings.bar,
+        resamples=found.settings.resamples,
+        confidence=found.settings.confidence,
+    )
+
+
+def themes(
+    complaints: pd.DataFrame,
+    *,
+    rng: np.random.Generator,
+    text: str = "text",
+    language: str = "",
+    category: str = "",
+    k: Sequence[int] = COUNTS,
+    resamples: int = 20,
+    bar: float = 0.75,
+    quote: bool = False,
+    smallest_group: int = 5,
+    confidence: float = 0.95,
+) -> Themes:
+    """Find themes and describe them in one call: `find_themes`, then `themes_of`."""
+    found = find_themes(
+        complaints, rng=rng, text=text, language=language, category=category, k=k,
+        resamples=resamples, bar=bar, smallest_group=smallest_group, confidence=confidence,
+    )  # fmt: skip
+    return themes_of(found, quote=quote)
+
+
+def theme_number_of(found: FoundThemes) -> ThemeNumber:
+    """Show what spoke for the number of themes in each language."""
+    parts = [group.found.tried.assign(language=group.code) for group in found.groups]
+    columns = ["language", "k", "stability", "coherence", "score", "error", "chosen"]
+    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+    chosen = table[table["chosen"].astype(bool)]
+    largest = table.groupby("language", sort=False)["k"].max()
+    return ThemeNumber(
+        table=pd.DataFrame(
+            {
+                **table[["language", "k", "stability", "coherence"]],
+                "estimate": table["score"],
+                "low": table["score"] - table["error"],
+                "high": table["score"] + table["error"],
+                "chosen": table["chosen"],
+            }
+        ),
+        languages=tuple(chosen["language"]),
+        chosen=tuple(int(each) for each in chosen["k"]),
+        at_an_end=tuple(
+            row.language
+            for row in chosen.itertuples()
+            if row.k == largest[row.language] and (table["language"] == row.language).sum() > 1
+        ),
+    )
+
+
+def theme_members_of(found: FoundThemes) -> ThemeMembers:
+    """Name the theme of each complaint."""
+    number, stable = _number_of_rows(found)
+    written = found.written
+    status = np.select(
+        [number.isna(), number == 0, ~stable], ["not examined", "unclear", "not stable"], "theme"
+    )
+    here = pd.DataFrame(
+        {
+            "language": written["language"],
+            "theme": number.where(number > 0).astype("Int64"),
+            "status": status,
+            "copy_of": found.names.loc[written["copy_of"]]
+            .set_axis(written.index)
+            .where(written["copy_of"] != written.index, ""),
+        }
+    )
+    table = pd.DataFrame({"complaint": found.names}).join(here)
+    table["status"] = table["status"].fillna("blank").astype("str")
+    table[["language", "copy_of"]] = table[["language", "copy_of"]].fillna("").astype("str")
+    return ThemeMembers(table, len(table), int((table["status"] == "theme").sum()))
+
+
+def theme_centres_of(found: FoundThemes) -> ThemeCentres:
+    """Give the centre of each theme; `FoundThemes.groups` have the spaces they lie in."""
+    parts = []
+    for group in found.groups:
+        centres = group.found.centres[list(group.order)]
+        part = pd.DataFrame(centres, columns=[f"v{i + 1}" for i in range(centres.shape[1])])
+        said = _used_in(found, group)
+        part.insert(0, "terms", [_terms(said, group, n) for n in _numbers(group)])
+        part.insert(0, "stable", list(group.stable))
+        part.insert(0, "theme", list(_numbers(group)))
+        part.insert(0, "language", group.code)
+        parts.append(part)
+    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["language"])
+    return ThemeCentres(table, len(table), int(table.filter(regex=r"^v\d+$").shape[1]))
+
+
+def _numbers(group: Group) -> range:
+    return range(1, len(group.order) + 1)
+
+
+def _number_of_rows(found: FoundThemes) -> tuple[pd.Series, pd.Series]:
+    """Theme of each text, copies with the text they copy (0: unclear), and whether it is stable."""
+    number = pd.Series(np.nan, index=found.written.index)
+    stable = pd.Series(False, index=found.written.index)
+    for group in found.groups:
+        number[group.rows] = group.themes
+        stable[group.rows] = np.array([False, *group.stable])[group.themes]
+    of = found.written["copy_of"]
+    return number.loc[of].set_axis(of.index), stable.loc[of].set_axis(of.index)
+
+
+def _rows(found: FoundThemes, group: Group, quote: bool) -> list[list]:
+    distinct = found.written.loc[group.rows]
+    whole = found.written[found.written["copy_of"].isin(group.rows)]
+    of_whole = pd.Series(group.themes, index=group.rows).loc[whole["copy_of"]].to_numpy()
+    said, settings = _used_in(found, group), found.settings
+    tail = [(1 - settings.confidence) / 2, (1 + settings.confidence) / 2]
     rows = []
-    for number, label in enumerate(shown, start=1):
-        inside = group.labels == label
-        stability = group.jaccard[:, label]
-        tails = np.quantile(stability, [(1 - confidence) / 2, (1 + confidence) / 2])
-        reached = float(stability.mean())
-        low, high = interval.wilson(inside.mean(), len(inside), confidence=confidence)
+    for number, cluster, stable in zip(_numbers(group), group.order, group.stable, strict=True):
+        inside = group.themes == number
+        terms = ", ".join(said(inside[group.fitted]))
+        stability = group.found.jaccard[:, cluster]
+        trend, why_trend = _trend(distinct, inside, settings.confidence)
+        cost, why_cost = _cost_share(whole, of_whole == number, settings.confidence)
         rows.append(
             [
-                group.code, number, ", ".join(said(inside)), int(inside.sum()),
-                _copies_of(group, inside), float(inside.mean()), low, high, reached, *tails,
-                group.chance, bool(reached >= bar and reached > group.chance),
-                *_main_category(group, inside), *(_typical(group, inside) if quote else ["", ""]),
+                group.code, number, terms if stable else "", "" if stable else terms,
+                int(inside.sum()), int((of_whole == number).sum() - inside.sum()),
+                *_share(inside, settings.confidence), float(stability.mean()),
+                *np.quantile(stability, tail), group.found.chance, stable,
+                *_main_category(distinct, inside, settings.confidence), *trend, *cost, "",
+                *(_typical(found, group, inside, cluster) if quote else [""] * TYPICAL),
+                " ".join(filter(None, [why_trend, why_cost])),
             ]
         )  # fmt: skip
-    unclear = len(group.labels) - int(sizes[shown].sum())
-    return pd.DataFrame(rows, columns=_COLUMNS), unclear
+    return rows
 
 
-def _copies_of(group: _Group, inside: np.ndarray) -> int:
-    return int(group.written["copy_of"].isin(group.distinct.index[inside]).sum() - inside.sum())
+def _share(inside: np.ndarray, confidence: float) -> tuple[float, float, float]:
+    share = float(inside.mean())
+    return share, *interval.wilson(share, len(inside), confidence=confidence)
 
 
-def _main_category(group: _Group, inside: np.ndarray) -> list:
-    if "category" not in group.distinct:
-        return ["", np.nan]
-    recorded = group.distinct.loc[inside, "category"].dropna().astype("str")
+def _main_category(distinct, inside, confidence) -> list:
+    if "category" not in distinct:
+        return ["", np.nan, np.nan, np.nan]
+    recorded = distinct["category"][inside].dropna()
     if recorded.empty:
-        return ["", np.nan]
+        return ["", np.nan, np.nan, np.nan]
     shares = recorded.value_counts(normalize=True).sort_index()
-    return [shares.idxmax(), float(shares.max())]
+    most = float(shares.max())
+    return [shares.idxmax(), most, *interval.wilson(most, len(recorded), confidence=confidence)]
 
 
-def _typical(group: _Group, inside: np.ndarray) -> list[str]:
-    """The two texts nearest the theme's centre, cut to a readable length."""
-    far = np.linalg.norm(group.vectors - group.vectors[inside].mean(axis=0), axis=1)
-    places = np.flatnonzero(inside)
-    nearest = places[np.argsort(far[places], kind="stable")[:2]]
-    return [look.shorten(group.distinct["text"].iloc[i], width=SHOWN) for i in nearest]
+def _categories(found: FoundThemes) -> int:
+    return found.written["category"].nunique() if "category" in found.written else 0
 
 
-def _used_in(group: _Group, smallest_group: int) -> Callable[[np.ndarray], list[str]]:
-    """A function that names the terms which set a set of texts apart."""
-    script = group.script
-    grams = _zh_terms if script == HAN else str.split
-    counter = CountVectorizer(analyzer=grams, min_df=smallest_group, binary=True)
+def _category_ami(found: FoundThemes) -> float:
+    """Of the texts with a theme, over all languages, each language weighing as its texts."""
+    if "category" not in found.written:
+        return np.nan
+    values, weights = [], []
+    for group in found.groups:
+        recorded = found.written["category"].loc[group.rows]
+        both = (group.themes > 0) & recorded.notna().to_numpy()
+        if both.any():
+            given = recorded[both].to_numpy(dtype=object)
+            values.append(adjusted_mutual_info_score(given, group.themes[both]))
+            weights.append(both.sum())
+    return float(np.average(values, weights=weights)) if values else np.nan
+
+
+# --- Trend and cost -------------------------------------------------------------------------------
+
+
+def _trend(distinct: pd.DataFrame, inside: np.ndarray, confidence: float) -> tuple[list, str]:
+    if "month" not in distinct:
+        return [np.nan] * 3, ""
+    dated = distinct["month"].notna().to_numpy()
+    by_month = pd.Series(inside[dated]).groupby(distinct["month"].to_numpy()[dated])
+    hits, texts = by_month.sum(), by_month.size()
+    if len(texts) < FEWEST_MONTHS:
+        return [np.nan] * 3, f"no trend: fewer than {FEWEST_MONTHS} months."
+    if not 0 < hits.sum() < texts.sum():
+        return [np.nan] * 3, "no trend: no month differs."
+    months = texts.index.to_numpy(dtype=float)
+    return list(share_trend(hits.to_numpy(float), texts.to_numpy(float), months, confidence)), ""
+
+
+def share_trend(
+    hits: np.ndarray, texts: np.ndarray, months: np.ndarray, confidence: float
+) -> tuple[float, float, float]:
+    """Change of a share per month, with its interval.
+
+    Quasi-binomial regression on the month (McCullagh and Nelder 1989, 4.5), the slope on log
+    odds times p (1 - p) at the mean share.
+
+    Examples
+    --------
+    A share that rises from 20 to 40 in 100 rises by about 4 a month.
+
+    >>> hits, months = np.array([20.0, 27, 25, 34, 33, 41]), np.arange(6.0)
+    >>> found = share_trend(hits, np.full(6, 100.0), months, 0.95)
+    >>> [round(each, 3) for each in found]
+    [0.038, 0.019, 0.057]
+    """
+    centred = months - np.average(months, weights=texts)
+    x = np.column_stack([np.ones(len(months)), centred])
+    share = hits.sum() / texts.sum()
+    b = np.array([np.log(share / (1 - share)), 0.0])
+    for _ in range(50):
+        p = 1 / (1 + np.exp(-x @ b))
+        weight = np.maximum(texts * p * (1 - p), 1e-9)
+        step = np.linalg.solve(x.T @ (weight[:, None] * x), x.T @ (hits - texts * p))
+        b += np.clip(step, -2, 2)
+        if np.abs(step).max() < 1e-10:
+            break
+    free = len(months) - 2
+    dispersion = float(((hits - texts * p) ** 2 / weight).sum()) / free
+    error = np.sqrt(dispersion * np.linalg.inv(x.T @ (weight[:, None] * x))[1, 1])
+    quantile = stats.t.ppf((1 + confidence) / 2, free)
+    scale = share * (1 - share)
+    return tuple(
+        float(scale * each) for each in (b[1], b[1] - quantile * error, b[1] + quantile * error)
+    )
+
+
+def _cost_share(whole: pd.DataFrame, inside: np.ndarray, confidence: float) -> tuple[list, str]:
+    if "cost" not in whole:
+        return [np.nan] * 3, ""
+    cost = whole["cost"].fillna(0).to_numpy()
+    if (cost < 0).any() or not cost.sum() > 0:
+        return [np.nan] * 3, "no share of cost: costs are negative or all 0."
+    groups = pd.factorize(whole["copy_of"])[0]
+    return list(cost_share(cost, inside, groups, confidence)), ""
+
+
+def cost_share(
+    cost: np.ndarray, inside: np.ndarray, groups: np.ndarray, confidence: float
+) -> tuple[float, float, float]:
+    """Share of a sum that some rows hold, with its interval; rows of one group go together.
+
+    Examples
+    --------
+    Of 1, 1 and 2 the last is a half.
+
+    >>> inside = np.array([False, False, True])
+    >>> cost_share(np.array([1.0, 1, 2]), inside, np.arange(3), 0.95)[0]
+    0.5
+    """
+    share = float(cost[inside].sum() / cost.sum())
+    if not 0 < share < 1:
+        return share, np.nan, np.nan
+    parts = cost * (inside - share) / cost.sum()
+    error = np.sqrt(interval.variance_of_sum(parts, groups))
+    # so many rows would tell as much if all cost the same
+    alike = interval.kish(np.bincount(groups, weights=cost))
+    quantile = stats.t.ppf((1 + confidence) / 2, max(alike - 1, 1))
+    low, high = interval.logit_limits(share, quantile * error / (share * (1 - share)))
+    return share, float(low), float(high)
+
+
+# --- Themes of different languages ----------------------------------------------------------------
+
+
+def _matched(found: FoundThemes, table: pd.DataFrame) -> list[str]:
+    """For each stable theme the nearest of each other language, by what is recorded of both.
+
+    Nearest is the one whose recorded categories overlap most (Bhattacharyya); how sure: the
+    share of draws of the category counts in which it is the nearest.
+    """
+    matched = [""] * len(table)
+    places = np.flatnonzero(table["stable"])
+    if "category" not in found.written or len(found.groups) < 2 or not len(places):
+        return matched
+    draws = _category_draws(found, table.iloc[places])
+    codes = table["language"].to_numpy()[places]
+    for one, place in enumerate(places):
+        said = []
+        for code in dict.fromkeys(codes[codes != codes[one]]):
+            others = np.flatnonzero(codes == code)
+            alike = np.einsum("dc,doc->do", draws[:, one], draws[:, others])
+            times = np.bincount(alike.argmax(axis=1), minlength=len(others)) / len(draws)
+            if times.max() >= MATCHED:
+                theme = table["theme"].iloc[places[others[times.argmax()]]]
+                said.append(f"{code} {theme} ({100 * times.max():.0f} %)")
+        matched[place] = "; ".join(said)
+    return matched
+
+
+def _category_draws(found: FoundThemes, themes: pd.DataFrame) -> np.ndarray:
+    """Square roots of category shares, shape (draws, themes, categories), drawn from Dirichlet."""
+    recorded = found.written["category"].astype("str").fillna("")
+    kinds = sorted(set(recorded) - {""})
+    counts = np.zeros((len(themes), len(kinds)))
+    groups = {group.code: group for group in found.groups}
+    for row, theme in enumerate(themes.itertuples()):
+        group = groups[theme.language]
+        met = recorded.loc[group.rows[group.themes == theme.theme]].value_counts()
+        counts[row] = met.reindex(kinds, fill_value=0)
+    rng = np.random.default_rng(0)  # a fixed set of draws, so that the table is the same again
+    drawn = rng.gamma(counts + 0.5 / max(len(kinds), 1), size=(MATCH_DRAWS, *counts.shape))
+    return np.sqrt(drawn / np.maximum(drawn.sum(axis=2, keepdims=True), 1e-12))
+
+
+# --- Words ----------------------------------------------------------------------------------------
+
+
+def _typical(found: FoundThemes, group: Group, inside: np.ndarray, cluster: int) -> list[str]:
+    """The texts nearest the theme's centre, cut to a readable length."""
+    own = np.flatnonzero(inside[group.fitted])
+    far = np.linalg.norm(group.found.vectors[own] - group.found.centres[cluster], axis=1)
+    nearest = group.rows[group.fitted[own[np.argsort(far, kind="stable")[:TYPICAL]]]]
+    texts = [look.shorten(found.written["text"].loc[row], width=SHOWN) for row in nearest]
+    return texts + [""] * (TYPICAL - len(texts))
+
+
+def _terms(said: Callable, group: Group, number: int) -> str:
+    stable = group.stable[number - 1]
+    return ", ".join(said((group.themes == number)[group.fitted])) if stable else ""
+
+
+def _used_in(found: FoundThemes, group: Group) -> Callable[[np.ndarray], list[str]]:
+    """A function that names the terms which set some of the fitted texts apart."""
+    unspaced = by_characters(group.reading)
+    step = -(-len(group.fitted) // MOST_WORDED)
+    least = found.settings.smallest_group
+    counter = CountVectorizer(
+        analyzer=zh_terms if unspaced else str.split, min_df=least, binary=True
+    )
     try:
-        met = counter.fit_transform(group.read)
+        met = counter.fit_transform(group.found.read.matter[::step])
     except ValueError:
         return lambda inside: []
     names = counter.get_feature_names_out()
-    weight = np.array([np.log2(1 + len(name)) if script == HAN else 1.0 for name in names])
+    weight = np.array([np.log2(1 + len(name)) if unspaced else 1.0 for name in names])
 
     def terms(inside: np.ndarray) -> list[str]:
-        within = np.asarray(met[inside].sum(axis=0)).ravel()
-        outside = np.asarray(met[~inside].sum(axis=0)).ravel()
-        here = (within + 0.5) / (inside.sum() + 1)
-        there = (outside + 0.5) / ((~inside).sum() + 1)
-        score = np.where(within >= smallest_group, here * np.log(here / there) * weight, 0)
+        some = inside[::step]
+        if not some.any() or some.all():
+            return []
+        within = np.asarray(met[some].sum(axis=0)).ravel()
+        outside = np.asarray(met[~some].sum(axis=0)).ravel()
+        told = telling_score(within, outside, int(some.sum()), len(some))
+        score = np.where(within >= least, told * weight, 0)
         order = np.lexsort((names, -score))
-        return _apart([str(names[i]) for i in order[:80] if score[i] > 0], script)
+        return apart([str(names[i]) for i in order[:80] if score[i] > 0], group.reading)
 
     return terms
-
-
-def _zh_terms(text: str) -> list[str]:
-    runs = re.findall(r"[\u3400-\u9fff\uf900-\ufaff]+", text)
-    grams = (run[i : i + n] for run in runs for n in (2, 3, 4) for i in range(len(run) - n + 1))
-    return [gram for gram in grams if gram[0] not in _ZH_EDGES and gram[-1] not in _ZH_EDGES]
-
-
-def _apart(names: list[str], script: str, most: int = 6) -> list[str]:
-    """The first few that do not repeat each other: no shared character, or no shared stem."""
-    kept: list[str] = []
-    for name in names:
-        if script == HAN:
-            new = not any(set(name) & set(known) for known in kept)
-        else:
-            new = not any(name[:5].startswith(k[:5]) or k.startswith(name[:5]) for k in kept)
-        if new:
-            kept.append(name)
-        if len(kept) == most:
-            break
-    return kept
