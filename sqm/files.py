@@ -9,7 +9,8 @@ import io
 import os
 import re
 import zlib
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -28,8 +29,9 @@ SEPARATORS = (",", ";", "\t", "|")
 TEXTS = (".csv", ".tsv", ".txt")
 BOOKS = (".xlsx", ".xlsm")
 ENDINGS = (*TEXTS, *BOOKS, ".parquet", ".sav")
-PIECE = 20_000  # rows that are in memory as Python texts at one time
+PIECE = 4_000  # rows that are in memory as Python texts at one time
 START = 1_000_000  # bytes in which a header and a first row are looked for
+BUFFER = 1_000_000  # bytes or characters of a text file that are in memory at one time
 OLD_ENCODINGS = ["cp1252", "cp1250", "cp1251", "gb18030", "big5", "cp932", "euc_kr"]
 WESTERN = frozenset("áéíóúñüàèìòùâêîôûäëïöãõçåæøßÁÉÍÓÚÑÜÀÈÇÄÖÅØÆÃÕ¿¡ªº«»€–—‘’“”…·°´")
 LONGEST_CELL = 50_000_000  # characters; csv refuses 131,072 and more unless told otherwise
@@ -261,9 +263,14 @@ def _cells(columns: dict[int, Iterable[str]], rows: int) -> pd.DataFrame:
 
 
 def _from_csv(path: Path, table: Table, wanted: Container[str] | None, rows: int | None) -> Raw:
-    text, encoding = _decoded(_content(path, table, -1 if rows is None else START), table)
-    separator = table.separator or _separator(text, _ending(path))
-    raw = _split(text, separator, table, wanted, rows)
+    if rows is None:
+        encoding = _encoding_throughout(path, table)
+        lines: Callable[[], Iterator[str]] = lambda: _lines(path, table, encoding)  # noqa: E731
+    else:
+        text, encoding = _decoded(_content(path, table, START), table)
+        lines = lambda: io.StringIO(text, newline="")  # noqa: E731
+    separator = table.separator or _separator(lines(), _ending(path))
+    raw = _split(lines, separator, table, wanted, rows)
     shown = {"\t": "tab", " ": "space"}.get(separator, separator)
     guessed = "detected" if encoding.startswith("utf") else "guessed; if letters look wrong, set it"
     said = "as the parameters say"
@@ -274,15 +281,46 @@ def _from_csv(path: Path, table: Table, wanted: Container[str] | None, rows: int
     return raw
 
 
-def _content(path: Path, table: Table, size: int) -> bytes:
-    """A file's bytes, unpacked; of the first ``size`` bytes only the whole lines."""
+def _lines(path: Path, table: Table, encoding: str) -> Iterator[str]:
+    """A file's lines one by one, so that no more than a few are in memory."""
+    with (
+        _unpacked(path, table) as source,
+        io.TextIOWrapper(source, encoding=encoding, newline="") as text,
+    ):
+        yield next(text, "").removeprefix("\ufeff")
+        yield from text
+
+
+@contextmanager
+def _unpacked(path: Path, table: Table) -> Iterator[io.BufferedReader]:
     try:
         with (gzip.open if path.name.lower().endswith(".gz") else Path.open)(path, "rb") as source:
-            content = source.read(size)
+            yield io.BufferedReader(source, BUFFER)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise Problem(
             f"{table.path} is no whole gzip file.", "fetch or compress it anew."
         ) from error
+
+
+def _encoding_throughout(path: Path, table: Table) -> str:
+    """The encoding that reads every byte of a file."""
+    with _unpacked(path, table) as source:
+        encoding = table.encoding or _unicode(source.peek(4000)) or "utf-8"
+        try:
+            text = io.TextIOWrapper(source, encoding=encoding, newline="")
+            pieces = iter(lambda: text.read(BUFFER), "")
+            if not any("\0" in piece for piece in pieces):
+                return encoding
+        except (LookupError, UnicodeError):
+            pass
+    # An older encoding, or a damaged line: then the whole is needed, to tell which it is.
+    return _decoded(_content(path, table, -1), table)[1]
+
+
+def _content(path: Path, table: Table, size: int) -> bytes:
+    """A file's bytes, unpacked; of the first ``size`` bytes only the whole lines."""
+    with _unpacked(path, table) as source:
+        content = source.read(size)
     if len(content) != size or b"\0" in content:  # in UTF-16 a line's end is more than one byte
         return content
     return content[: content.rfind(b"\n") + 1] or content
@@ -312,6 +350,17 @@ def _decoded(content: bytes, table: Table) -> tuple[str, str]:
 
 
 def _encoding(content: bytes, table: Table) -> str:
+    if marked := _unicode(content):
+        return marked
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return _old_encoding(content, table)
+    return "utf-8"
+
+
+def _unicode(content: bytes) -> str | None:
+    """The form of Unicode that a file's first bytes show, if it is not plain UTF-8."""
     for mark, encoding in (
         (b"\xef\xbb\xbf", "utf-8-sig"),
         (b"\xff\xfe\x00\x00", "utf-32"),
@@ -323,11 +372,7 @@ def _encoding(content: bytes, table: Table) -> str:
     zeros = np.frombuffer(content[:4000], dtype="uint8") == 0
     if zeros.any() and zeros.mean() > 0.2:  # Latin text in UTF-16 without its mark
         return "utf-16-le" if zeros[1::2].sum() > zeros[::2].sum() else "utf-16-be"
-    try:
-        content.decode("utf-8")
-    except UnicodeDecodeError:
-        return _old_encoding(content, table)
-    return "utf-8"
+    return None
 
 
 def _old_encoding(content: bytes, table: Table) -> str:
@@ -364,11 +409,12 @@ def _need_one_encoding(content: bytes, table: Table) -> None:
         )
 
 
-def _separator(text: str, ending: str) -> str:
+def _separator(lines: Iterator[str], ending: str) -> str:
     """The separator that splits the first records into the most, equally many, columns."""
+    text = "".join(islice(lines, 400))[:200_000]
     best, most = ("\t" if ending == ".tsv" else ","), 1
     for separator in SEPARATORS:
-        reader = csv.reader(io.StringIO(text[:200_000], newline=""), delimiter=separator)
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
         try:
             widths = [len(row) for row in islice(reader, 30) if row]
         except csv.Error:
@@ -382,20 +428,25 @@ def _separator(text: str, ending: str) -> str:
 
 
 def _split(
-    text: str, separator: str, table: Table, wanted: Container[str] | None, rows: int | None
+    lines: Callable[[], Iterator[str]],
+    separator: str,
+    table: Table,
+    wanted: Container[str] | None,
+    rows: int | None,
 ) -> Raw:
     limit = csv.field_size_limit(LONGEST_CELL)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    reader = csv.reader(lines(), delimiter=separator, strict=True)
     try:
-        lines = filter(None, reader)  # a blank line is no row
-        header, lines = next(lines, []), islice(lines, rows)
+        records = filter(None, reader)  # a blank line is no row
+        header, records = next(records, []), islice(records, rows)
         count, pieces = 0, {i: [] for i in _places(header, wanted)}
-        while piece := list(islice(lines, PIECE)):
+        while piece := list(islice(records, PIECE)):
             if set(map(len, piece)) != {len(header)}:
-                raise _ragged(text, separator, len(header), table)
+                raise _ragged(lines(), separator, len(header), table)
             count += len(piece)
+            columns = list(zip(*piece, strict=True))
             for i, arrays in pieces.items():
-                arrays.append(pyarrow.array([line[i] for line in piece]))
+                arrays.append(pyarrow.array(columns[i], pyarrow.string()))
     except csv.Error as error:
         raise Problem(
             f"{table.path}: the quotation marks do not match at or before line {reader.line_num}"
@@ -408,13 +459,13 @@ def _split(
     return Raw(header, _cells(joined, count))
 
 
-def _ragged(text: str, separator: str, width: int, table: Table) -> Problem:
+def _ragged(lines: Iterator[str], separator: str, width: int, table: Table) -> Problem:
     """Find the lines again, one by one, that have more or fewer values than the header."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    lines = [(reader.line_num, len(row)) for row in reader if row and len(row) != width]
+    reader = csv.reader(lines, delimiter=separator)
+    wrong = [(reader.line_num, len(row)) for row in reader if row and len(row) != width]
     return Problem(
-        f"{table.path}: line {lines[0][0]} has {lines[0][1]} values where the header has {width}"
-        f" ({len(lines)} such lines; first: {', '.join(str(n) for n, _ in lines[:5])}).",
+        f"{table.path}: line {wrong[0][0]} has {wrong[0][1]} values where the header has {width}"
+        f" ({len(wrong)} such lines; first: {', '.join(str(n) for n, _ in wrong[:5])}).",
         "put a value that holds the separator in quotes, or name the `separator`.",
     )
 
@@ -485,8 +536,16 @@ def _from_parquet(path: Path, table: Table, wanted: Container[str] | None, rows:
         if rows is not None:
             return Raw(header, _cells({}, min(source.metadata.num_rows, rows)))
         take = [header[i] for i in _places(header, wanted)]
-        frame = source.read(columns=take).to_pandas(ignore_metadata=True)
-    return _from_frame(frame, header, table)
+        read = source.read(columns=take)
+    cells: dict[int, Iterable[str]] = {}
+    for name in take:
+        column, kind = read.column(name), read.column(name).type
+        if pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind):
+            cells[header.index(name)] = column.fill_null("")
+        else:
+            values = read.select([name]).to_pandas(ignore_metadata=True)[name]
+            cells[header.index(name)] = _texts_of(values, table)
+    return Raw(header, _cells(cells, read.num_rows))
 
 
 def _from_spss(path: Path, table: Table, wanted: Container[str] | None, rows: int | None) -> Raw:
@@ -507,11 +566,12 @@ def _from_spss(path: Path, table: Table, wanted: Container[str] | None, rows: in
 
 
 def _from_frame(frame: pd.DataFrame, header: list[str], table: Table) -> Raw:
-    cells = {
-        header.index(column): [as_text(value, table.decimal) for value in frame[column].tolist()]
-        for column in frame.columns
-    }
+    cells = {header.index(column): _texts_of(frame[column], table) for column in frame.columns}
     return Raw(header, _cells(cells, len(frame)))
+
+
+def _texts_of(values: pd.Series, table: Table) -> list[str]:
+    return [as_text(value, table.decimal) for value in values.tolist()]
 
 
 # --- databases ----------------------------------------------------------------------------------

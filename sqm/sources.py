@@ -399,6 +399,11 @@ class _Desk:
         bad = ~column.blank & times.isna()
         if bad.any():
             raise self._unreadable(column, given, bad)
+        if pattern is not None and _either_way(pattern) is not None:
+            swapped = _strptime(given, _either_way(pattern))
+            either = (swapped.notna() & (swapped != times)).sum()
+            what = "times that could be read with day and month exchanged"
+            self.notes.add(column.name, what, either, f"read as {pattern}")
         clocked = times.dt.tz is not None or (times.dropna() != times.dropna().dt.normalize()).any()
         return times, bool(clocked)
 
@@ -447,6 +452,7 @@ class _Desk:
         last = spec.until or until
         self.notes.add(role, f"still running at {last:%Y-%m-%d}", running.sum(), "time so far")
         self.notes.add(role, "begun after `until`", late.sum(), "missing")
+        self.notes.add(role, "ended before it began", (end < start).sum(), "kept, below zero")
         end = end.mask(running & ~late, until)
         if spec.clock == "working":
             hours = working_hours(start, end, calendar=self.calendar)
@@ -512,6 +518,13 @@ def _strptime(given: pd.Series, pattern: str) -> pd.Series:
         ) from None
 
 
+def _either_way(pattern: str) -> str | None:
+    """The format with day and month exchanged, where both are written in figures."""
+    if "%d" not in pattern or "%m" not in pattern:
+        return None
+    return pattern.replace("%d", "%#").replace("%m", "%d").replace("%#", "%m")
+
+
 def _time_mend(given: pd.Series, column: str) -> str:
     reads = [pattern for pattern in formats_that_read(given) if pattern != "ISO 8601"]
     if len(reads) == 1:
@@ -524,10 +537,30 @@ def _time_mend(given: pd.Series, column: str) -> str:
     count, best = max(counts, key=lambda pair: pair[0])
     if not count:
         return 'say how they are written, for example format: "%d/%m/%Y %H:%M".'
+    if both := _two_formats(given, best):
+        return both
     return (
         f'no one format reads every row; "{best}" reads {count} of the first {len(sample)}.'
         " Correct the others, or list codes under `missing`."
     )
+
+
+def _two_formats(given: pd.Series, first: str) -> str:
+    """Say so where two formats read every row between them; blank if no two do."""
+    read = _strptime(given, first)
+    rest = given[read.isna()]
+    sample = rest.head(2000)
+    for second in (each for each in FORMATS if _strptime(sample, each).notna().all()):
+        other = _strptime(given, second)
+        if other[rest.index].notna().all():
+            either = (read.notna() & other.notna() & (read != other)).sum()
+            said = f"{either} could be either" if either else "no row could be either"
+            return (
+                f'the column is written in two formats: "{first}" reads {len(given) - len(rest)} of'
+                f' {len(given)} rows, "{second}" the other {len(rest)}, and {said}.'
+                " Export it anew in one format."
+            )
+    return ""
 
 
 def _spellings(words: Collection[str]) -> list[str]:

@@ -79,7 +79,7 @@ class Study:
 
     def table(self, name: str) -> pd.DataFrame:
         """The named table, its columns called by their roles."""
-        return self.reading(name).table.copy()
+        return self.reading(name).table.copy(deep=False)
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """Every table that the study has, by name."""

@@ -260,6 +260,31 @@ def test_customers_words_come_through_whole(put, column):
     assert column("a", None) == letters
 
 
+def test_a_file_is_never_whole_in_memory(put, monkeypatch):
+    rows = "".join(f'{n},"à {n}\n",x\n' for n in range(30_000))
+    table, root = put(gzip.compress((NAMES + rows).encode()), file="t.csv.gz")
+    monkeypatch.setattr(files, "_content", None)  # what takes a file whole
+    found = files.whole(table, "own", root=root, wanted=["b"])
+    assert found.cells[1].tolist() == [f"à {n}\n" for n in range(30_000)]
+
+
+@pytest.mark.parametrize("wrong", ["\0", "\udce9"], ids=["NUL", "an older encoding's letter"])
+def test_what_is_wrong_far_into_a_file_is_found_there(whole, wrong):
+    rows = "é,2,3\n" * 300_000 + f"{wrong},2,3\n"
+    with pytest.raises(Problem, match=r"line 300002 |first lines: 300002"):
+        whole((NAMES + rows).encode("utf-8", "surrogateescape"))
+
+
+def test_parquet_of_typed_and_repeated_words(whole, tmp_path):
+    frame = pd.DataFrame({"a": pd.Categorical(["x", None, "y"]), "b": ["é", None, ""]})
+    frame.to_parquet(tmp_path / "t.parquet")
+    assert whole(None, file="t.parquet").cells.to_numpy().tolist() == [
+        ["x", "é"],
+        ["", ""],
+        ["y", ""],
+    ]
+
+
 def test_reading_leaves_the_csv_modules_limit_as_it_was(whole):
     before = csv.field_size_limit()
     whole("a\nx\n")

@@ -317,6 +317,25 @@ def test_a_format_is_followed_and_what_it_cannot_read_is_named(read):
         opened(read, ["2025-02-03"], format="%Q")
 
 
+def test_two_formats_in_one_column_are_named_with_the_rows_that_could_be_either(read):
+    days = ["28/04/2025", "04/28/2025", "03/04/2025", "05/05/2025"]
+    with pytest.raises(Problem) as said:
+        opened(read, days)
+    assert '"%d/%m/%Y" reads 3 of 4 rows, "%m/%d/%Y" the other 1' in said.value.mend
+    assert "and 1 could be either" in said.value.mend  # 5 May reads the same both ways
+    with pytest.raises(Problem, match=r'"%Y-%m-%d" reads 2 .* "%d/%m/%Y" the other 1, and no row'):
+        opened(read, ["2025-04-28", "2025-04-03", "28/04/2025"])
+    with pytest.raises(Problem, match="no one format reads every row"):
+        opened(read, ["2025-04-28", "28/04/2025", "soon"])
+
+
+def test_rows_in_which_day_and_month_could_be_exchanged_are_counted(read):
+    days = ["03/04/2025", "28/04/2025", "05/05/2025", ""]
+    found = opened(read, days, format="%d/%m/%Y")
+    assert whats(found)["times that could be read with day and month exchanged"] == 1
+    assert "times that could be" not in " ".join(whats(opened(read, ["2025-03-04"])))
+
+
 def test_some_times_with_an_offset_and_some_without_are_refused(read):
     with pytest.raises(Problem, match=r"first rows: 1"):
         opened(read, ["2025-01-01T10:00Z", "2025-01-01T10:00"])
@@ -421,7 +440,24 @@ def test_days_far_away_can_be_read(read):
 
 
 def test_closed_before_opened_is_read_as_it_is(read):
-    assert lasted(read, [("2025-01-05", "2025-01-01")]).table["resolution_d"][0] == -4
+    found = lasted(read, [("2025-01-05", "2025-01-01"), ("2025-01-05", "2025-01-05")])
+    assert found.table["resolution_d"].tolist() == [-4, 0]
+    assert whats(found)["ended before it began"] == 1
+
+
+def test_texts_of_every_kind_come_through_whole(read):
+    odd = [
+        "مرحبا \u202b12\u202c",
+        "👩\u200d💻🔥",
+        "a" * 1_000_000,
+        "<b>$x$</b>",
+        "=1+1",
+        "two\nlines",
+    ]
+    rows = "".join('"' + text.replace('"', '""') + '",1\n' for text in [*odd, "", "  "])
+    found = read("a,b\n" + rows, A_TEXT)
+    assert found.table["a"].dropna().tolist() == odd
+    assert whats(found)["blank"] == 2
 
 
 # --- what other programs wrote ------------------------------------------------------------------
