@@ -105,7 +105,8 @@ def need_rows(table: pd.DataFrame, rows: int, *, source: str, why: str) -> None:
     """Insist on enough rows for the question; ``why`` says what they are needed for."""
     if len(table) < rows:
         raise Refusal(
-            f"{source} has {len(table)} usable rows where {why} needs {rows}.",
+            f"{source} has {len(table)} usable row{'s' * (len(table) != 1)} where {why} needs"
+            f" {rows}.",
             "collect more, or leave the question unanswered.",
         )
 

@@ -185,7 +185,8 @@ def split(
     ----------
     table : DataFrame
     time : str
-        Column of times; rows without one are in neither part.
+        Column of times; rows without one are in neither part.  Blank where
+        there are no times: then all rows are earlier.
     day : str, default ""
         First day of the later part, such as ``2025-07-14``; blank for the day
         by which ``share`` of the time between first and last row is over.
@@ -201,6 +202,8 @@ def split(
     >>> [len(part) for part in split(days, time="day", day="2025-01-03", until="2025-01-06")]
     [2, 3]
     """
+    if not time:
+        return table, table.iloc[:0]
     need_columns(table, [time], source="the table")
     times = local(table[time])
     inside = times.notna() & (times < read_day(until)) if until else times.notna()
@@ -210,6 +213,8 @@ def split(
         raise Refusal(f"No row has its {time!r} before {until}.", "name a later day.")
     first, last = times[inside].min(), times[inside].max()
     cut = read_day(day) if day else (first + share * (last - first)).normalize()
+    if day and not first < cut:
+        raise Refusal(f"No row has its {time!r} before {day}.", "name a later day.")
     return table[inside & (times < cut)], table[inside & (times >= cut)]
 
 
@@ -223,6 +228,18 @@ def before(table: pd.DataFrame, *, time: str, day: str = "") -> pd.DataFrame:
     (2, 11)
     """
     return table[local(table[time]) < read_day(day)] if day else table
+
+
+def after(table: pd.DataFrame, *, time: str, day: str) -> pd.DataFrame:
+    """Rows whose time lies after a day, that day itself left out.
+
+    Examples
+    --------
+    >>> days = pd.DataFrame({"day": pd.date_range("2025-01-01", periods=11)})
+    >>> len(after(days, time="day", day="2025-01-09"))
+    2
+    """
+    return table[local(table[time]) >= read_day(day) + pd.Timedelta(days=1)]
 
 
 def read_day(day: str) -> pd.Timestamp:

@@ -265,7 +265,7 @@ def _item(place: Path, kept: Mapping[str, Any], number: str) -> Item:
         numbers={_heading(key): _number(value) for key, value in numbers.items()},
         settings=found.get("settings", {}),
         notes=tuple(found.get("picture_notes", ())),
-        sheet=_sheet(place / f"{name}.csv", found.get("columns", {})),
+        sheet=_sheet(place / f"{name}.csv", found.get("columns", {}), found.get("unshown", ())),
         picture=_picture(place / f"{name}.svg"),
         files={f"{place.name}/{file}": sha256 for file, sha256 in files.items()},
         changed=tuple(file for file, sha256 in files.items() if _differs(place / file, sha256)),
@@ -388,7 +388,7 @@ def _is_nested(value: Any) -> bool:
     return isinstance(value, dict) or any(isinstance(each, dict | list) for each in inner)
 
 
-def _sheet(file: Path, dtypes: Mapping[str, str]) -> Sheet | None:
+def _sheet(file: Path, dtypes: Mapping[str, str], unshown: Iterable[str] = ()) -> Sheet | None:
     """Read a kept table as text and write each column in the manner of its type."""
     if not file.is_file():
         return None
@@ -396,6 +396,7 @@ def _sheet(file: Path, dtypes: Mapping[str, str]) -> Sheet | None:
         table = pd.read_csv(file, dtype=str, na_filter=False, index_col=False, encoding="utf-8-sig")
     except pd.errors.EmptyDataError:
         return Sheet((), 0)
+    table = table.drop(columns=list(unshown), errors="ignore")
     top = table if len(table) <= SHOWN else table.head(SHOWN)
     given = {name: [cell or None for cell in top[name]] for name in top}
     kinds = {name: _kind(dtypes.get(name, ""), cells) for name, cells in given.items()}

@@ -51,6 +51,7 @@ def keep(
         "answer": answer,
         "columns": {str(column): str(table[column].dtype) for column in table},
         "index": _index_names(finding.table),
+        "unshown": list(finding.unshown),
         "picture_notes": notes,
         "settings": settings,
     }

@@ -9,6 +9,7 @@ import pytest
 from sqm.checks import Problem, Refusal
 from sqm.clock import (
     Calendar,
+    after,
     hours_between,
     local,
     read_day,
@@ -219,6 +220,8 @@ def test_split_by_share_goes_by_time_not_by_rows():
 def test_split_without_a_row_is_refused():
     with pytest.raises(Refusal, match="before 2025-01-01"):
         split(pd.DataFrame({"at": times("2025-01-01")}), time="at", until="2025-01-01")
+    with pytest.raises(Refusal, match="No row has its 'at' before 2020-01-01"):
+        split(pd.DataFrame({"at": times("2025-01-01")}), time="at", day="2020-01-01")
     with pytest.raises(Refusal, match="No row has a time in 'at'"):
         split(pd.DataFrame({"at": times(None)}), time="at")
 
@@ -241,3 +244,15 @@ def test_a_span_in_words():
     assert span_words(madrid("2025-03-04", None, "2025-01-02")) == "2025-01-02 to 2025-03-04"
     assert span_words([pd.Timestamp("2025-01-02")]) == "2025-01-02 to 2025-01-02"
     assert span_words(times(None)) == "no date"
+
+
+def test_without_times_nothing_is_held_out():
+    table = pd.DataFrame({"x": [1, 2]})
+    early, late = split(table, time="")
+    assert len(early) == 2
+    assert late.empty
+
+
+def test_after_leaves_the_day_itself_out():
+    table = pd.DataFrame({"at": times("2025-01-01 23:59", "2025-01-02 00:00", None)})
+    assert len(after(table, time="at", day="2025-01-01")) == 1

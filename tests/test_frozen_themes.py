@@ -150,8 +150,8 @@ def test_a_word_of_fewer_than_five_texts_is_not_kept(old):
     text.iloc[4] = "zubizarreta " + text.iloc[4]
     names = frozen(old.assign(text=text), old, rng=np.random.default_rng(1)).table["name"]
     assert "word:zubizarreta" in set(names)
-    alone = [f"{chr(97 + i % 26) * 3}{chr(97 + i // 26) * 4} qq{chr(97 + i % 26)}{chr(97 + i // 26)}"
-             f" ww{chr(97 + i // 26)}{chr(97 + i % 26)}" for i in range(len(old))]  # fmt: skip
+    pairs = [chr(97 + i % 26) + chr(97 + i // 26) for i in range(len(old))]
+    alone = [f"qq{pair}q ww{pair}w zz{pair}z" for pair in pairs]
     with pytest.raises(Refusal, match="No language can be frozen"):
         frozen(old.assign(text=alone), old, rng=np.random.default_rng(1))
 

@@ -165,7 +165,7 @@ def test_bad_input():
     assert "category (nearly every record has its own)" in caught.value.mend
     with pytest.raises(Refusal, match="segments need two"):
         record_segments(table.assign(category="x"), rng=rng, columns=["category", "channel"])
-    with pytest.raises(Refusal, match="fewer than 200"):
+    with pytest.raises(Refusal, match="fewer than the 200"):
         record_segments(table.head(50), rng=rng)
     with pytest.raises(Problem, match="k is"):
         record_segments(table, rng=rng, k=[1])

@@ -146,7 +146,7 @@ def test_bad_input():
         care(cases, rng=rng(), targets={"reopend": 0.1})
     with pytest.raises(Problem, match="give a share from 0 to 1"):
         care(cases, rng=rng(), targets={"reopened": 10})
-    with pytest.raises(Problem, match="negative sums"):
+    with pytest.raises(Problem, match="negative sum"):
         care(cases.assign(cost=-1.0), rng=rng())
     with pytest.raises(Problem, match="holds no yes or no"):
         care(cases.assign(escalated="often"), rng=rng())

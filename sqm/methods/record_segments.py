@@ -254,7 +254,7 @@ def record_segments(
     >>> few = pd.DataFrame({"category": ["late", "bill"] * 9, "channel": ["web"] * 18})
     >>> record_segments(few, rng=np.random.default_rng(1))
     Traceback (most recent call last):
-    sqm.checks.Refusal: There are 18 records, fewer than 200.
+    sqm.checks.Refusal: The complaints are 18, fewer than the 200 that segments need.
       To mend: take a longer period.
     """
     ks = _need_settings(complaints, columns, k, resamples, bar, confidence)
@@ -311,7 +311,8 @@ def _need_settings(complaints, columns, k, resamples, bar, confidence) -> list[i
         raise Problem("`columns` is no list of different columns.", "name each column once.")
     if len(complaints) < FEWEST_ROWS:
         raise Refusal(
-            f"There are {len(complaints)} records, fewer than {FEWEST_ROWS}.",
+            f"The complaints are {len(complaints)}, fewer than the {FEWEST_ROWS} that segments "
+            "need.",
             "take a longer period.",
         )
     return sorted(set(map(int, k)))

@@ -244,7 +244,10 @@ def care(
     }
     present = [name for name in MEASURES if columns[name] in complaints.columns]
     if not present:
-        raise Refusal(f"{SOURCE} have none of {', '.join(columns.values())}.", "name the columns.")
+        raise Refusal(
+            f"{SOURCE} have none of {', '.join(dict.fromkeys(columns.values()))}.",
+            "name the columns.",
+        )
     if clusters and clusters not in complaints.columns:
         raise Refusal(f"{SOURCE} has no column {clusters!r}.", "name a column, or leave it blank.")
     done = _done(complaints, closed, reopened)
@@ -312,7 +315,7 @@ def _values(column: pd.Series, name: str, nothing: np.ndarray) -> pd.Series:
     money = money.mask(np.isinf(money))
     if (money < 0).any():
         raise Problem(
-            f"{SOURCE}: {column.name!r} has {int((money < 0).sum())} negative sums "
+            f"{SOURCE}: {column.name!r} has {counted(int((money < 0).sum()), 'negative sum')} "
             f"(first rows: {first_rows(money[money < 0])}).",
             "correct the source, or give the column a range.",
         )
