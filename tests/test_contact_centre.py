@@ -297,7 +297,8 @@ def test_letters_are_acknowledged_later(complaints, truth):
 
 def test_open_complaints_have_no_end_yet(complaints):
     still_open = complaints["closed_at"].isna()
-    assert complaints.loc[still_open, ["ended", "reopened", "compensation_eur"]].isna().all(axis=None)
+    unknown = complaints.loc[still_open, ["ended", "reopened", "compensation_eur"]]
+    assert unknown.isna().all(axis=None)
     assert complaints.loc[~still_open, "ended"].notna().all()
 
 

@@ -74,6 +74,50 @@ def test_the_drivers_are_those_that_were_put_in(flagship, truth, term, name):
     assert covers(table.loc[term], truth[f"marginal.{name}.weeks_1_to_39"])
 
 
+def test_complaints_end_and_are_acknowledged_as_was_put_in(flagship, truth):
+    ends = kept(flagship, "analyse", "ends").table
+    inside = [
+        covers(row, truth[f"ends.{row['outcome']}.by_{row['at']:g}_d"])
+        for _, row in ends.iterrows()
+    ]
+    assert len(inside) == 6
+    assert sum(inside) >= 5  # of 95 % intervals
+    table = kept(flagship, "analyse", "acknowledged_in_time").table
+    channels = table[table["by"] == "channel"].set_index("level")
+    inside = [
+        covers(row, truth[f"acknowledged.{name}.by_48_h"]) for name, row in channels.iterrows()
+    ]
+    assert sum(inside) >= 3
+    care = kept(flagship, "analyse", "care").table.set_index("measure")
+    assert covers(care.loc["escalated"], truth["escalated"])
+
+
+def test_the_change_of_codes_is_found_with_what_became_of_each(flagship):
+    found = kept(flagship, "analyse", "taxonomy")
+    joined = zip(found.numbers["joined_from"], found.numbers["joined_to"], strict=True)
+    pairs = {frozenset(pair) for pair in joined}
+    expected = {("waiting", "queue"), ("bill", "amount wrong"), ("bill", "charge unknown")}
+    assert pairs == {frozenset(pair) for pair in expected}
+    dates = found.table.loc[found.table["sure"], "date"].astype("str").str[:10]
+    assert set(dates) == {"2025-06-02"}
+
+
+def test_the_order_of_the_drivers_is_the_true_one(flagship):
+    # the true log odds: minutes of wait and the ending by far the most, the channel least
+    table = kept(flagship, "analyse", "driver_importance").table.sort_values("rank")
+    assert set(table["driver"].iloc[:2]) == {"wait_s", "ending"}
+    assert table["driver"].iloc[-1] == "channel"
+
+
+def test_every_planted_matter_is_a_theme_and_nothing_new_is_alarmed(flagship):
+    themes = kept(flagship, "analyse", "themes").table
+    stable = themes[themes["stable"].astype(bool)]
+    assert set(stable["main_category"]) == {
+        *("waiting", "unresolved", "billing", "staff", "information", "digital")
+    }
+    assert kept(flagship, "control", "texts_and_themes").numbers["alarms"] == []
+
+
 def test_the_reversed_item_and_the_careless_are_caught(flagship):
     assert kept(flagship, "measure", "reversed_items").numbers["confirmed"] == ["p12"]
     assert kept(flagship, "measure", "careless_answers").numbers["one_answer"] == 72

@@ -212,3 +212,25 @@ def test_the_control_plan_takes_another_name_column_and_draws(ctqs):
     plt.close("all")
     with pytest.raises(Problem, match="no column 'name'"):
         control_plan(ctqs, name="name")
+
+
+def test_the_plan_names_the_change_that_helps_most_among_those_that_are_clear():
+    ctqs = pd.DataFrame(
+        {
+            "ctq": ["wait", "courtesy"],
+            **{each: ["x", "y"] for each in ("definition", "unit", "owner", "reaction")},
+            "target": [0.1, 0.2],
+        }
+    )
+    lifts = pd.DataFrame(
+        {
+            "driver": ["a", "b", "c", "d"],
+            "change": ["a less", "b less", "c less", "d less"],
+            "target_kind": ["ctq", "ctq", "ctq", "theme"],
+            "name": ["wait"] * 4,
+            "estimate": [-0.2, -0.5, -0.9, -2.0],
+            "clear": [True, True, False, True],
+        }
+    )
+    assert control_plan(ctqs, lifts=lifts).table["lever"].tolist() == ["b less", ""]
+    assert control_plan(ctqs).table["lever"].tolist() == ["", ""]

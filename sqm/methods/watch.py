@@ -119,8 +119,9 @@ class ControlPlan(Finding):
     ----------
     table : DataFrame, one row per CTQ
         ``ctq``, ``how_measured`` (its operational definition), ``target``,
-        ``unit``, ``chart``, ``rule``, ``owner``, ``reaction``; ``to_fill``,
-        the entries that are still blank, separated by commas.
+        ``unit``, ``chart``, ``rule``, ``owner``, ``reaction``; ``lever``, the
+        change of a driver that would lower its defects most (blank if none is
+        clear of 0); ``to_fill``, the entries that are still blank, separated by commas.
     complete : int
         CTQs with nothing left to fill in.
     """
@@ -224,6 +225,7 @@ def control_plan(
     name: str = "ctq",
     chart: str = "limits frozen from the baseline",
     rule: str = "any signal of the chart",
+    lifts: pd.DataFrame | None = None,
 ) -> ControlPlan:
     """Set out for each CTQ what is watched, how, by whom, and what is then done.
 
@@ -236,6 +238,10 @@ def control_plan(
         Column with the names.
     chart, rule : str
         The chart of all of them, and what on it calls for the reaction.
+    lifts : DataFrame, optional
+        What a change of each driver would bring: ``driver``, ``change``,
+        ``target_kind``, ``name`` (of a CTQ), ``estimate`` (below 0: fewer
+        defects), ``clear``.
 
     Returns
     -------
@@ -266,10 +272,20 @@ def control_plan(
             "rule": rule,
             "owner": _text(ctqs["owner"]),
             "reaction": _text(ctqs["reaction"]),
+            "lever": [_lever(lifts, each) for each in ctqs[name].astype(str)],
             "to_fill": to_fill,
         }
     )
     return ControlPlan(table=table, complete=int((table["to_fill"] == "").sum()))
+
+
+def _lever(lifts: pd.DataFrame | None, ctq: str) -> str:
+    """The change that lowers a CTQ's defects most, of those whose interval excludes 0."""
+    if lifts is None:
+        return ""
+    of_ctq = lifts["target_kind"].eq("ctq") & lifts["name"].eq(ctq)
+    helps = lifts[of_ctq & lifts["clear"].astype(bool) & (lifts["estimate"] < 0)]
+    return "" if helps.empty else str(helps.loc[helps["estimate"].idxmin(), "change"])
 
 
 def _need_one_each(charts: pd.DataFrame, ctqs: pd.DataFrame, name: str, last: int) -> None:
