@@ -783,9 +783,38 @@ def _parameters(name: str, plans: list[_Plan]) -> str:
     lines += [
         "",
         "# Each phase takes the names in the first cell of its notebook; the README tells how.",
-        *(f"# {phase}: {{}}" for phase in ("define", "measure", "analyse", "improve", "control")),
+        "# define: {}",
+        "# measure: {}",
+        *(_driver_lines(plans) or ["# analyse: {}"]),
+        "# improve: {}",
+        "# control: {}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _driver_lines(plans: list[_Plan]) -> list[str]:
+    """What may explain a complaint, where complaints name the contact they arose from."""
+    roles = {plan.name: plan.roles for plan in plans if not plan.useless}
+    contacts = roles.get("operations", {})
+    if "contact" not in contacts or "contact" not in roles.get("complaints", {}):
+        return []
+    drivers = [role for role in ("wait_s", "channel", "reason") if role in contacts]
+    if {"abandoned", "resolved"} & set(contacts):
+        drivers.append("ending")
+    if not drivers:
+        return []
+    return [
+        "analyse:",
+        "  outcome: complained",
+        f"  drivers: {_flow(drivers)}",
+        f"  known_at: {_flow(dict.fromkeys(drivers, 'before'))}  # a guess: before the complaint?",
+        *([] if "site" in contacts else ['  fixed: ""', "  hold_out: []"]),
+        *([] if "agent" in contacts else ['  cluster: ""']),
+        *([] if "wait_s" in contacts else ["  per: {}"]),
+        *([] if "resolved" in contacts else ["  reference: {}"]),
+        *([] if "arrived" in contacts else ['  time: ""']),
+        *([] if "channel" in contacts else ['  segment: ""']),
+    ]
 
 
 def _table_lines(plan: _Plan) -> list[str]:

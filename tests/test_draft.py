@@ -338,3 +338,28 @@ def test_the_same_files_draft_the_same(tmp_path, write):
     same = re.sub(r"\bone\b", "two", first.parameters.read_text()).replace("One", "Two")
     assert same == second.parameters.read_text()
     assert first.roles == second.roles
+
+
+def test_complaints_that_name_contacts_draft_their_drivers(tmp_path, write):
+    days = pd.date_range("2025-01-01", periods=60).strftime("%Y-%m-%d")
+    contacts = {
+        "contact_id": [f"K{n}" for n in range(60)],
+        "arrived_at": days,
+        "channel": ["phone", "chat"] * 30,
+        "wait_s": answers(60, 0, 600),
+    }
+    operations = write(contacts, "contacts.csv")
+    cases = write(complaints(contact_id=[f"K{n}" for n in range(60)]), "cases.csv")
+    made = draft("own", operations=operations, complaints=cases, root=tmp_path)
+    said = yaml.safe_load(made.parameters.read_text(encoding="utf-8"))
+    assert set(said["data"]["operations"]["roles"]) == {"contact", "arrived", "channel", "wait_s"}
+    # no site, no agent and no ending in the file: none is asked for
+    assert said["analyse"] == {
+        "outcome": "complained",
+        "drivers": ["wait_s", "channel"],
+        "known_at": {"wait_s": "before", "channel": "before"},
+        "fixed": "",
+        "hold_out": [],
+        "cluster": "",
+        "reference": {},
+    }
