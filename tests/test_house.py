@@ -17,6 +17,8 @@ ROOT = Path(__file__).parent.parent
 FOR_METHODS = {"checks", "finding", "look", "boxes", "interval", "clock", "scales"}
 FOR_METHODS |= {"factors", "measurement_model", "polychoric", "importance", "predicate"}
 FOR_METHODS |= {"claim", "moments", "ranking", "ratings"}
+FOR_METHODS |= {"wording", "masking", "near_copies", "text_vectors"}
+FOR_METHODS |= {"text_clusters", "regression", "survival"}
 FLOORS = [
     FOR_METHODS | {"roles", "files", "sources", "shelf"},  # ground
     {"methods"},
