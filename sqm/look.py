@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator
 
 MEANING = {
     "usual": "#4c5b66",
@@ -31,6 +32,7 @@ WORSE_TO_BETTER = LinearSegmentedColormap.from_list(
 )
 
 TITLE_LETTERS, AXIS_LETTERS = 54, 64  # in a line
+SHORT_NAME = 20  # letters of a name beside the picture that leave that room
 ROW_HEIGHT, ROWS_AT_EASE = 0.2, 15  # inches that a row takes, rows that the usual picture holds
 
 # Better and worse are told by shape too, for print and for eyes that do not part the two colours.
@@ -82,9 +84,17 @@ def label(ax: Axes, *, title: str, x: str = "", y: str = "") -> Axes:
 
     What is too long for a line beside long names goes on in a second one.
     """
-    ax.set(title=fill(title, TITLE_LETTERS), xlabel=fill(x, AXIS_LETTERS), ylabel=y)
+    ax.set(title=fill(title, TITLE_LETTERS), xlabel=fill(x, _letters_below(ax)), ylabel=y)
     ax.spines[["top", "right"]].set_visible(False)
     return ax
+
+
+def _letters_below(ax: Axes) -> int:
+    """Letters in a line of the x axis: long names beside the picture leave it less room."""
+    if not isinstance(ax.yaxis.get_major_locator(), FixedLocator):
+        return AXIS_LETTERS  # numbers or dates
+    longest = max((len(name.get_text()) for name in ax.get_yticklabels()), default=0)
+    return AXIS_LETTERS - max(0, min(longest, 2 * SHORT_NAME) - SHORT_NAME)
 
 
 def dots(

@@ -162,3 +162,14 @@ def test_a_long_title_goes_on_in_a_second_line():
     look.label(ax, title="Would the answer be another if every group had answered alike?")
     assert ax.get_title(loc="left").count("\n") == 1
     plt.close("all")
+
+
+def test_long_names_beside_the_picture_leave_the_axis_less_room():
+    words = "share of the language's texts (%), 95% interval, the 12 largest of 168 themes"
+    lengths = []
+    for name in ("short", "a name of forty letters beside the picture"):
+        ax = plt.figure().gca()
+        ax.set_yticks([0, 1], [name, name])
+        look.label(ax, title="How much?", x=words)
+        lengths.append(max(len(line) for line in ax.get_xlabel().splitlines()))
+    assert lengths[1] <= 44 < lengths[0] <= 64
