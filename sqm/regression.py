@@ -319,11 +319,8 @@ def fit_outcome(
 # --- What must hold before anything is fitted -----------------------------------------------------
 
 
-def _need_settings(records, drivers, outcome, fixed, cluster, per, reference, confidence) -> None:
-    need_share(confidence, name="confidence")
-    if isinstance(drivers, str) or not drivers:
-        raise Problem("No list of drivers is given.", "name one column or more under `drivers`.")
-    need_columns(records, [outcome, *drivers], source="The table of records")
+def need_grouping(records: pd.DataFrame, *, fixed: str = "", cluster: str = "") -> None:
+    """Insist that the columns by which rows are grouped are there, or say how to do without."""
     for name, column in (("fixed", fixed), ("cluster", cluster)):
         if column and column not in records:
             raise Refusal(
@@ -331,6 +328,14 @@ def _need_settings(records, drivers, outcome, fixed, cluster, per, reference, co
                 f'set analyse.{name} to "" for none, or name another: '
                 + nearest(column, records.columns),
             )
+
+
+def _need_settings(records, drivers, outcome, fixed, cluster, per, reference, confidence) -> None:
+    need_share(confidence, name="confidence")
+    if isinstance(drivers, str) or not drivers:
+        raise Problem("No list of drivers is given.", "name one column or more under `drivers`.")
+    need_columns(records, [outcome, *drivers], source="The table of records")
+    need_grouping(records, fixed=fixed, cluster=cluster)
     twice = [c for c in dict.fromkeys(drivers) if [outcome, fixed, *drivers].count(c) > 1]
     if twice:
         raise Problem(f"{twice[0]!r} has two parts in the model.", "name each column once.")

@@ -133,7 +133,8 @@ def said(**sections):
         },
         "measure": {"baseline_until": CHANGE, "resamples": 50},
         "analyse": {"fit_until": FIT, "judge_until": CHANGE, "quote": True, "theme_counts": [2, 3],
-                    "resamples": 10},
+                    "resamples": 10, "draws": 100, "outcome": "complained",
+                    "known_at": dict.fromkeys(("wait_s", "ending", "channel", "reason"), "before")},
         "improve": {"train_until": FIT, "judge_until": CHANGE, "draws": 5, "weeks": 2,
                     "planned": "train", "scenarios": [{"name": "train", "sites": ["A"],
                                                        "service_factor": 0.9}]},
@@ -396,7 +397,7 @@ def _run_cells(shell, phase, root):
 def test_tables_with_one_row(carry_out):
     missed = carry_out({name: table.head(1) for name, table in tables().items()}, said())
     assert "a contact is called 'K0'" in missed["Which contact did each complaint arise from?"]
-    assert "1 usable rows" in missed["What do complaints cost?"]
+    assert "1 usable row " in missed["What do complaints cost?"]
     assert "10 respondents" in missed["Where does the service fall short of what customers expect?"]
     assert "whole week" in missed["Did the change shorten waits?"]
 
@@ -422,7 +423,7 @@ def test_roles_that_a_service_does_not_record(carry_out):
         del study["data"]["complaints"]["roles"][role]
     missed = carry_out(made, study)
     assert "Which contact did each complaint arise from?" not in missed
-    assert "`cluster`" in missed["What makes a contact turn into a complaint?"]
+    assert "`cluster`" in missed["What drives the outcome?"]
     assert "no 'resolved'" in missed["Did the change raise first-contact resolution?"]
     assert "Did the change lower complaints?" not in missed
 
@@ -436,7 +437,7 @@ def test_a_service_where_everything_is_alike(carry_out):
     made["operations"]["left"], made["coders"]["b"] = 1, made["coders"]["a"]
     missed = carry_out(made, said())
     assert "one category" in missed["Do two people file the same case alike?"]
-    assert "one value only" in missed["What makes a contact turn into a complaint?"]
+    assert "one value only" in missed["What drives the outcome?"]
     nobody = missed["What does the log say about arrivals, service times and patience?"]
     assert nobody.startswith("Nobody was served at A, B, C, D")
 

@@ -13,7 +13,7 @@ from scipy import stats
 from sqm import interval, look
 from sqm.checks import Problem, Refusal, nearest, need_columns, need_share
 from sqm.finding import Finding, counted, listed
-from sqm.regression import LEAKS_ABOVE, area, is_number, need_both, true_or_false
+from sqm.regression import LEAKS_ABOVE, area, is_number, need_both, need_grouping, true_or_false
 
 KNOWN_AT = ("before", "after")
 STEPS = 20  # parts of equal size in which a number is tried beside its own order
@@ -238,7 +238,8 @@ def _need_settings(
         raise Problem(f"{outcome!r} is the outcome and a driver.", "leave it out of the drivers.")
     if not folds >= 2:
         raise Problem(f"folds is {folds}.", "give 2 or more.")
-    need_columns(records, [outcome, *drivers, *filter(None, [cluster])], source=SOURCE)
+    need_columns(records, [outcome, *drivers], source=SOURCE)
+    need_grouping(records, cluster=cluster)
     for column, when in known_at.items():
         if column not in records:
             raise Problem(
