@@ -86,7 +86,7 @@ def _read(path: Path) -> pd.DataFrame:
 
 def questions(table: pd.DataFrame) -> list[tuple[str, Callable]]:
     """Name of each question that takes complaints alone, and the call that answers it."""
-    rng = np.random.default_rng(1)
+    rng, fitted = np.random.default_rng(1), []
     texts = {"text": "text", "opened": "opened", "category": "category", "cost": "cost"}
     return [
         ("acknowledged in time", partial(_acknowledged, table)),
@@ -101,10 +101,11 @@ def questions(table: pd.DataFrame) -> list[tuple[str, Callable]]:
         ("copies", lambda: copies(table)),
         ("draw a sample", lambda: draw_sample(table, rng=rng)),
         ("segments of records", lambda: record_segments(table, rng=rng)),
-        ("drivers of escalation", lambda: drivers_of(_fit(table))),
-        ("their importance", lambda: importance_of(_fit(table), rng=rng)),
-        ("their doubts", lambda: doubts_of(_fit(table), table)),
-        ("held out three ways", partial(_ways, table, rng)),
+        ("drivers of escalation, fitted", lambda: fitted.append(_fit(table))),
+        ("their effects", lambda: drivers_of(fitted[0])),
+        ("their importance", lambda: importance_of(fitted[0], rng=rng)),
+        ("their doubts", lambda: doubts_of(fitted[0], table)),
+        ("held out three ways", lambda: _ways(fitted[0], table, rng)),
         ("themes", lambda: find_themes(table, id="complaint", rng=rng, **texts)),
     ]
 
@@ -119,8 +120,8 @@ def _fit(table: pd.DataFrame) -> Fit:
     return fit_outcome(table, outcome="escalated", drivers=drivers, cluster="")
 
 
-def _ways(table: pd.DataFrame, rng: np.random.Generator) -> HeldOutWays:
-    return held_out_ways(_fit(table), table, time="opened", groups=("site",), rng=rng)
+def _ways(fit: Fit, table: pd.DataFrame, rng: np.random.Generator) -> HeldOutWays:
+    return held_out_ways(fit, table, time="opened", groups=("site",), rng=rng)
 
 
 def timed(call: Callable) -> tuple[str, Any]:
