@@ -341,3 +341,23 @@ def standard_error(influences: np.ndarray) -> float:
     """Standard error of a number from what each respondent contributes to it."""
     n = len(influences)
     return float(np.sqrt((influences**2).sum() / (n * (n - 1))))
+
+
+def holm(chances: np.ndarray) -> np.ndarray:
+    """Holm's adjusted p: the j-th smallest of m times (m - j + 1), never falling; NaN stays.
+
+    Notes
+    -----
+    Holm, S. (1979). Scandinavian Journal of Statistics 6, 65-70.
+
+    Examples
+    --------
+    >>> holm(np.array([0.01, np.nan, 0.04, 0.03])).round(2).tolist()
+    [0.03, nan, 0.06, 0.06]
+    """
+    found = np.full(len(chances), np.nan)
+    known = np.flatnonzero(~np.isnan(chances))
+    order = known[np.argsort(chances[known], kind="stable")]
+    raised = chances[order] * np.arange(len(order), 0, -1)
+    found[order] = np.minimum(np.maximum.accumulate(raised), 1.0) if len(order) else raised
+    return found

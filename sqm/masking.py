@@ -831,7 +831,6 @@ _ZH_CALLED = re.compile(
 _ZH_CLOSING = re.compile(
     rf"(?:此致|敬礼|敬上|谢谢)[!！。，,\s]{{0,4}}({_ZH_NAME}[\u3400-\u9fff]{{1,2}})[。\s]{{0,3}}\Z"
 )
-_ZH_AM = ("我是", "本人")
 
 
 def _names(text: str) -> Iterator[Span]:

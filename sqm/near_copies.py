@@ -63,6 +63,19 @@ def near_copies(texts: pd.Series) -> pd.Series:
     return pd.Series(texts.index.to_numpy()[where[first[codes]]], index=texts.index)
 
 
+def near_copies_within(texts: pd.Series, groups: pd.Series) -> pd.Series:
+    """The same, where only texts of one group (a language) can be copies of one another.
+
+    Examples
+    --------
+    >>> texts = pd.Series(["No answer.", "No answer!", "no answer"])
+    >>> near_copies_within(texts, pd.Series(["en", "es", "en"])).tolist()
+    [0, 1, 0]
+    """
+    parts = [near_copies(group) for _, group in texts.groupby(groups)]
+    return pd.concat(parts).reindex(texts.index) if parts else pd.Series(dtype=int)
+
+
 def _plain(text: str) -> str:
     """Lower case, any figure a 0, no punctuation."""
     text = text if text.isascii() else unicodedata.normalize("NFKC", text)

@@ -13,6 +13,7 @@ from scipy import linalg, stats
 from scipy.special import expit, logit
 from statsmodels.tools.sm_exceptions import PerfectSeparationError
 
+from sqm import interval
 from sqm.checks import Problem, Refusal, nearest, need_columns, need_one_of, need_share
 from sqm.finding import listed, together
 
@@ -961,6 +962,18 @@ def known_to(fit: Fit, later: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     return used[met], left_out + int((~met).sum())
 
 
+def fitted_records(fit: Fit, records: pd.DataFrame) -> pd.DataFrame:
+    """The rows that a model was fitted to, in the order of its design, or a Problem."""
+    used, _ = known_to(fit, records)
+    if len(used) != fit.records:
+        raise Problem(
+            f"The fit rests on {fit.records:,} records, and {len(used):,} of those given are "
+            "complete.",
+            "give the records that it was fitted to.",
+        )
+    return used.sort_values(fit.outcome, kind="stable") if fit.kind == "time" else used
+
+
 def predicted(fit: Fit, records: pd.DataFrame) -> np.ndarray:
     """What the model expects of each record that it knows (see `known_to`).
 
@@ -1173,6 +1186,21 @@ def _early_and_late(fit: Fit, places: list[int]) -> tuple[float, float]:
     statistic = float(drift @ linalg.solve(inverse[np.ix_(own, own)], drift))
     statistic *= len(order) / float(order @ order)
     return statistic, float(stats.chi2.sf(statistic, len(own)))
+
+
+def area_limits(
+    y: np.ndarray, score: np.ndarray, groups: np.ndarray, quantile: float
+) -> tuple[float, float, float]:
+    """Area under the curve and its limits on the logit, DeLong's components summed by group.
+
+    An area of 0 or 1 has no spread: its limits are the area itself.
+    """
+    found, right = area(y, score)
+    if not 0 < found < 1:
+        return found, found, found
+    influence = (right - found) / np.where(y == 1, y.sum(), len(y) - y.sum())
+    error = float(np.sqrt(interval.variance_of_sum(influence, groups)))
+    return found, *interval.logit_limits(found, quantile * error / (found * (1 - found)))
 
 
 def area(y: np.ndarray, score: np.ndarray) -> tuple[float, np.ndarray]:

@@ -198,26 +198,6 @@ def chance(one: Share, other: Share) -> float:
     return float(2 * special.ndtr(-optimize.brentq(beyond, 1e-9, FARTHEST, xtol=1e-6)))
 
 
-def holm(chances: np.ndarray) -> np.ndarray:
-    """Holm's adjusted p: the j-th smallest of m times (m - j + 1), never falling; NaN stays.
-
-    Notes
-    -----
-    Holm, S. (1979). Scandinavian Journal of Statistics 6, 65-70.
-
-    Examples
-    --------
-    >>> holm(np.array([0.01, np.nan, 0.04, 0.03])).round(2).tolist()
-    [0.03, nan, 0.06, 0.06]
-    """
-    found = np.full(len(chances), np.nan)
-    known = np.flatnonzero(~np.isnan(chances))
-    order = known[np.argsort(chances[known], kind="stable")]
-    raised = chances[order] * np.arange(len(order), 0, -1)
-    found[order] = np.minimum(np.maximum.accumulate(raised), 1.0) if len(order) else raised
-    return found
-
-
 def _joined(a: float, b: float, r: float) -> float:
     return float(np.sqrt(max(a**2 + b**2 - 2 * r * a * b, 0.0)))
 

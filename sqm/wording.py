@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from sqm.masking import KINDS
+from sqm.masking import KINDS, mask
 
 READ = 4000  # characters of a text that are read; the rest is left alone
 TELLS_LANGUAGE = 600  # characters that are enough to tell the language
@@ -106,6 +106,28 @@ SENTENCE = re.compile(r"(?<=[.!?。！？;；，])\s*|\s*\n\s*")
 # should be read among the terms.  Words all in capitals (PIN, SMS) are kept.
 _NAME = re.compile(r"(?<=[^\W_][ ,])[A-ZÁÉÍÓÚÑ][^\W\d_]*[a-záéíóúñü][^\W\d_]*")
 _HIDDEN = re.compile(rf"\[(?:{'|'.join(KINDS)})\]|\b[xX]{{2,}}\b")
+
+
+def readable(texts: pd.Series) -> pd.Series:
+    """What is read of each text: masked, its beginning, and only where it says something.
+
+    Parameters
+    ----------
+    texts : Series
+
+    Returns
+    -------
+    Series of str
+        Without the texts that have no letter; the index is each text's place.
+
+    Examples
+    --------
+    >>> readable(pd.Series([" Call +34 600 111 222. ", None, "?!"])).to_dict()
+    {0: 'Call [phone].'}
+    """
+    raw = texts.astype("str").fillna("").reset_index(drop=True)
+    said = mask(raw.str.slice(0, READ)).str.strip()
+    return said[said.map(lambda each: bool(LETTER.search(each))).astype(bool)]
 
 
 def language_of(texts: pd.Series) -> pd.Series:

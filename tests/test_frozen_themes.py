@@ -127,12 +127,6 @@ def test_lumps_make_the_alarm_slower():
     assert frozen_themes._tail(12, 60, 10, 200, 3.0) > plain
 
 
-def test_holm_by_hand():
-    """0.01 x 3 and 0.02 x 2 pass 0.05, 0.06 does not."""
-    p = pd.Series([0.06, 0.01, np.nan, 0.02])
-    assert frozen_themes._holm(p, 0.05).tolist() == [False, True, False, True]
-
-
 def test_pictures(kept):
     assert kept.plot().get_title().endswith("?")
     plt.close("all")

@@ -222,3 +222,16 @@ def test_a_correlation_that_may_be_one_has_limits_that_hold_one():
 def test_weights_that_differ_tell_less():
     assert interval.kish(np.full(7, 3.0)) == pytest.approx(7)
     assert interval.kish(np.array([1.0, 0.0])) == 1
+
+
+def test_holm_by_hand():
+    found = interval.holm(np.array([0.02, 0.001, np.nan, 0.03]))
+    assert found[[0, 1, 3]] == pytest.approx([0.04, 0.003, 0.04])
+    assert np.isnan(found[2])
+    assert interval.holm(np.array([np.nan])).tolist() == pytest.approx([np.nan], nan_ok=True)
+
+
+def test_holm_at_a_level():
+    """0.01 x 3 and 0.02 x 2 pass 0.05, 0.06 does not."""
+    p = np.array([0.06, 0.01, np.nan, 0.02])
+    assert (interval.holm(p) <= 0.05).tolist() == [False, True, False, True]

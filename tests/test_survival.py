@@ -142,13 +142,6 @@ def test_shared_clusters_make_a_difference_surer():
     assert apart[2] - apart[1] < (wide[2] - wide[1]) / 2
 
 
-def test_holm_by_hand():
-    found = survival.holm(np.array([0.02, 0.001, np.nan, 0.03]))
-    assert found[[0, 1, 3]] == pytest.approx([0.04, 0.003, 0.04])
-    assert np.isnan(found[2])
-    assert survival.holm(np.array([np.nan])).tolist() == pytest.approx([np.nan], nan_ok=True)
-
-
 def test_bad_input():
     cases = pd.DataFrame({"t_d": [1.0, -1.0], "o": [True, False]})
     with pytest.raises(Problem, match=r"1 of [0-9]+ have a negative .*first rows"):

@@ -21,6 +21,7 @@ from sqm.regression import (
     FEWEST_GROUPS,
     Fit,
     area,
+    area_limits,
     design_of,
     groups_of,
     known_to,
@@ -230,7 +231,7 @@ def held_out(fit: Fit, later: pd.DataFrame, *, rule: str = "averages") -> HeldOu
     t = float(stats.t.ppf((1 + fit.confidence) / 2, groups.max()))
     p = expit(design_of(used, fit.terms) @ fit.b)
     measures = {
-        **_three("auc", _auc(y, p, groups, t)),
+        **_three("auc", area_limits(y, p, groups, t)),
         **_three("slope", _calibration(y, p, groups, t, slope=True)),
         **_three("intercept", _calibration(y, p, groups, t, slope=False)),
         **_three("ratio", _ratio(y, p, groups, t)),
@@ -271,16 +272,6 @@ def _three(name: str, values: tuple[float, float, float]) -> dict[str, float]:
 
 def _clustered_error(influence: np.ndarray, groups: np.ndarray) -> float:
     return float(np.sqrt(interval.variance_of_sum(influence, groups)))
-
-
-def _auc(y, p, groups, t) -> tuple[float, float, float]:
-    auc, right = area(y, p)
-    influence = (right - auc) / np.where(y == 1, y.sum(), len(y) - y.sum())
-    error = _clustered_error(influence, groups)
-    if not 0 < auc < 1:
-        return auc, auc, auc
-    half = t * error / (auc * (1 - auc))
-    return auc, *interval.logit_limits(auc, half)
 
 
 def _ratio(y, p, groups, t) -> tuple[float, float, float]:

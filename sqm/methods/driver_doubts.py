@@ -12,18 +12,18 @@ from scipy import linalg, stats
 from sklearn.isotonic import IsotonicRegression
 
 from sqm import interval, look
-from sqm.checks import Problem, need_columns
+from sqm.checks import need_columns
 from sqm.finding import Finding, counted
+from sqm.interval import holm
 from sqm.regression import (
     EVENTS_PER_COEFFICIENT,
     Fit,
-    known_to,
+    fitted_records,
     likelihood,
     places_of,
     sums_by,
     true_or_false,
 )
-from sqm.survival import holm
 
 MOST_CODES = 30  # whole values up to which a number may be a code
 MONOTONE = 0.75  # share of the differences between values that rising or falling must explain
@@ -183,15 +183,7 @@ def doubts_of(fit: Fit, records: pd.DataFrame) -> Doubts:
     ([1.0, 1.0], 0)
     """
     need_columns(records, [fit.outcome, *fit.drivers], source="The table of records")
-    used, _ = known_to(fit, records)
-    if len(used) != fit.records:
-        raise Problem(
-            f"The fit rests on {fit.records:,} records, and {len(used):,} of those given are "
-            "complete.",
-            "give the records that it was fitted to.",
-        )
-    if fit.kind == "time":
-        used = used.sort_values(fit.outcome, kind="stable")
+    used = fitted_records(fit, records)
     rows = [*_collinear(fit), *_shapes(fit, used), *_interaction(fit), *_few(fit, used)]
     rows += [*_influence(fit, used), *_blanks(fit, records)]
     table = _judged(pd.DataFrame(rows), 1 - fit.confidence)

@@ -11,10 +11,18 @@ from matplotlib.axes import Axes
 from scipy import linalg, stats
 
 from sqm import interval, look
-from sqm.checks import Problem, Refusal, need_columns
+from sqm.checks import Refusal, need_columns
 from sqm.finding import Finding, counted, listed
-from sqm.regression import Fit, fit_outcome, known_to, likelihood, places_of, sums_by
-from sqm.survival import holm
+from sqm.interval import holm
+from sqm.regression import (
+    Fit,
+    fit_outcome,
+    fitted_records,
+    known_to,
+    likelihood,
+    places_of,
+    sums_by,
+)
 
 MOST_SEGMENTS = 20
 POOLED = "pooled"
@@ -253,16 +261,7 @@ def effects_by_segment(fit: Fit, records: pd.DataFrame, *, segment: str = "chann
 
 def _used(fit: Fit, records: pd.DataFrame, segment: str) -> tuple[pd.DataFrame, int]:
     need_columns(records, [segment], source="The table of records")
-    used, _ = known_to(fit, records)
-    if len(used) != fit.records:
-        raise Problem(
-            f"The fit rests on {fit.records:,} records, and {len(used):,} of those given are "
-            "complete.",
-            "give the records that it was fitted to.",
-        )
-    if fit.kind == "time":
-        used = used.sort_values(fit.outcome, kind="stable")
-    used = used.reset_index(drop=True)
+    used = fitted_records(fit, records).reset_index(drop=True)
     used[segment] = used[segment].astype("str")
     return used, int(used[segment].isna().sum())
 

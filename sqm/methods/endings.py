@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from sqm import look, survival
 from sqm.checks import Problem, Refusal, first_rows, need_columns, need_rows, need_share
 from sqm.finding import Finding, counted, listed
-from sqm.interval import spell, spell_p
+from sqm.interval import holm, spell, spell_p
 
 FEWEST = 10  # cases below which a group is not judged
 MOST_ENDS = 12
@@ -540,6 +540,6 @@ def _grid(ends: survival.Ends, last: float) -> np.ndarray:
 
 def _finished(table: pd.DataFrame, confidence: float) -> pd.DataFrame:
     note = table.pop("note")
-    table["p_holm"] = survival.holm(table["p"].to_numpy(dtype=float))
+    table["p_holm"] = holm(table["p"].to_numpy(dtype=float))
     table["stays"] = table["p_holm"] < 1 - confidence
     return table.assign(note=note)

@@ -13,10 +13,9 @@ from threadpoolctl import threadpool_limits
 from sqm import clock, interval, look
 from sqm.checks import Problem, Refusal, need_columns, need_one_of, need_share
 from sqm.finding import Finding, counted, listed
-from sqm.masking import mask
-from sqm.near_copies import near_copies
+from sqm.near_copies import near_copies_within
 from sqm.text_vectors import TextSpace, count, learnt, read_texts, space_of
-from sqm.wording import LANGUAGE_NAMES, LETTER, READ, apart, by_characters, language_of, zh_terms
+from sqm.wording import LANGUAGE_NAMES, apart, by_characters, language_of, readable, zh_terms
 
 MOST_DRAWN = 12  # themes in the picture
 FEWEST_TEXTS = 50  # of a language, distinct, for a frozen space
@@ -352,9 +351,7 @@ def _times(complaints: pd.DataFrame, opened: str) -> pd.Series:
 
 def _written(complaints: pd.DataFrame, text: str, language: pd.Series) -> pd.DataFrame:
     """Masked texts that say something, their language, what they copy, and whether too short."""
-    raw = complaints[text].astype("str").fillna("").reset_index(drop=True)
-    said = mask(raw.str.slice(0, READ)).str.strip()
-    written = said[said.map(lambda each: bool(LETTER.search(each)))].to_frame("text")
+    written = readable(complaints[text]).to_frame("text")
     recorded = language.reset_index(drop=True).reindex(written.index).astype("str")
     recorded = recorded.str.strip().str.lower().fillna("")
     told = language_of(written["text"])
@@ -362,8 +359,7 @@ def _written(complaints: pd.DataFrame, text: str, language: pd.Series) -> pd.Dat
     unsure = told.eq("other") & recorded.ne("")
     written["language"] = told.mask(unsure, recorded).astype("str")
     written["recorded"] = recorded
-    copies = [near_copies(group) for _, group in written.groupby("language")["text"]]
-    written["copy_of"] = pd.concat(copies) if copies else pd.Series(dtype=int)
+    written["copy_of"] = near_copies_within(written["text"], written["language"])
     written["short"] = False
     for code, group in written.groupby("language")["text"]:
         written.loc[group.index, "short"] = _words_in(list(group), code) < FEWEST_WORDS
@@ -594,7 +590,7 @@ def fit_to_themes(
         for (code, day), here in judged.groupby(["language", "period"])
     ]
     table = pd.concat(parts, ignore_index=True)
-    table["alarm"] = _holm(table["p_value"], false_alarm)
+    table["alarm"] = interval.holm(table["p_value"].to_numpy(dtype=float)) <= false_alarm
     table = _with_new_terms(table, judged, spaces)
     return _theme_fit(table, placed, judged, len(complaints), spaces, misfit_rate, false_alarm,
                       confidence)  # fmt: skip
@@ -742,13 +738,6 @@ def _tail(count: int, n: int, k: int, held_out: float, lumps: float) -> float:
     n_eff = max(int(np.ceil(n / lumps)), 1)
     at_least = int(np.ceil(count / lumps - 1e-9))
     return float(stats.betabinom.sf(at_least - 1, n_eff, k / lumps, (held_out - k) / lumps))
-
-
-def _holm(p: pd.Series, level: float) -> pd.Series:
-    """Which p values stay below the level when all of them are allowed for."""
-    known = p.dropna().sort_values(kind="stable")
-    steps = np.maximum.accumulate(known.to_numpy() * np.arange(len(known), 0, -1))
-    return pd.Series(steps <= level, index=known.index).reindex(p.index, fill_value=False)
 
 
 def _with_new_terms(table: pd.DataFrame, judged: pd.DataFrame, spaces: dict) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from sqm import look, survival
 from sqm.checks import Problem, Refusal, need_rows, need_share
 from sqm.finding import Finding, counted, listed
-from sqm.interval import spell, spell_p
+from sqm.interval import holm, spell, spell_p
 
 FEWEST = 10  # cases below which a level is not judged
 MOST_LEVELS = 200  # of a column; beyond it the column is passed over
@@ -413,7 +413,7 @@ def _finished(
     """Columns in their order, with verdicts, adjusted p and notes."""
     for column in ("difference", "difference_low", "difference_high", "p"):
         table[column] = table.get(column, np.nan)
-    table["p_holm"] = survival.holm(table["p"].to_numpy(dtype=float))
+    table["p_holm"] = holm(table["p"].to_numpy(dtype=float))
     table["stays"] = table["p_holm"] < 1 - confidence
     table["verdict"] = [
         _verdict(row.low, row.high, target, row.estimate) for row in table.itertuples()

@@ -13,7 +13,14 @@ from scipy import stats
 from sqm import interval, look
 from sqm.checks import Problem, Refusal, nearest, need_columns, need_share
 from sqm.finding import Finding, counted, listed
-from sqm.regression import LEAKS_ABOVE, area, is_number, need_both, need_grouping, true_or_false
+from sqm.regression import (
+    LEAKS_ABOVE,
+    area_limits,
+    is_number,
+    need_both,
+    need_grouping,
+    true_or_false,
+)
 
 KNOWN_AT = ("before", "after")
 STEPS = 20  # parts of equal size in which a number is tried beside its own order
@@ -359,14 +366,9 @@ def _learnt_elsewhere(codes: np.ndarray, y: np.ndarray, fold: np.ndarray) -> np.
 
 def _area(y, score, groups, confidence: float) -> tuple[float, float, float]:
     """Area under the curve, turned above a half, with its interval on the logit."""
-    found, right = area(y, score)
-    if found in (0.0, 1.0):
-        return 1.0, 1.0, 1.0
-    influence = (right - found) / np.where(y == 1, y.sum(), len(y) - y.sum())
     codes = pd.factorize(groups)[0]
-    error = np.sqrt(interval.variance_of_sum(influence, codes))
     t = stats.t.ppf((1 + confidence) / 2, max(codes.max(), 1))
-    low, high = interval.logit_limits(found, t * error / (found * (1 - found)))
+    found, low, high = area_limits(y, score, codes, t)
     return (found, low, high) if found >= 0.5 else (1 - found, 1 - high, 1 - low)
 
 

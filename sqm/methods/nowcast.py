@@ -34,7 +34,6 @@ HALF = 0.5
 A_TAIL = 0.8  # share that must be in by half the file's length: else the tail is unknown
 ASKED = 12  # past days on which the method is tried
 SHOWN = 24  # periods in the picture
-SEEN_BY = "share expected to be in"
 
 
 @dataclass(frozen=True, eq=False)

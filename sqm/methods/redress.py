@@ -28,7 +28,6 @@ MOST_RESAMPLED = 20_000  # cases, or clusters, beyond which a formula stands for
 RESAMPLES = 1_000
 CELLS = 2_000_000  # of resamples held at a time
 MEASURES = ("reopened", "escalated", "compensated", "cost", "compensation")
-COLUMN = {"compensated": "compensation"}
 MONEY = ("cost", "compensation")
 WORD = {
     "reopened": "were reopened",

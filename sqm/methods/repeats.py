@@ -614,9 +614,7 @@ def _twice(rows: pd.DataFrame) -> int:
 
 def _copied(texts: pd.Series) -> pd.Series:
     """For each row with a text (by its place) the place of the one it copies, or its own."""
-    raw = texts.astype("str").fillna("").reset_index(drop=True)
-    said = mask(raw.str.slice(0, READ)).str.strip()
-    said = said[said.map(lambda each: bool(wording.LETTER.search(each)))]
+    said = wording.readable(texts)
     return near_copies.near_copies(said) if len(said) else pd.Series(dtype=int)
 
 

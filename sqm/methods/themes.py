@@ -15,16 +15,14 @@ from sklearn.metrics import adjusted_mutual_info_score
 from sqm import interval, look
 from sqm.checks import Problem, Refusal, need_columns, need_share
 from sqm.finding import Finding, counted
-from sqm.masking import mask
-from sqm.near_copies import near_copies
+from sqm.near_copies import near_copies_within
 from sqm.text_clusters import Clusters, clusters, nearest_centre, telling_score
 from sqm.wording import (
     LANGUAGE_NAMES,
-    LETTER,
-    READ,
     apart,
     by_characters,
     language_of,
+    readable,
     reading_of,
     zh_terms,
 )
@@ -608,9 +606,7 @@ def _need_a_language(counts: pd.Series, enough: list[str]) -> None:
 def _prepared(complaints: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
     """Texts that say something: masked, with their language and the text they copy."""
     given = complaints.reset_index(drop=True)
-    raw = given[columns["text"]].astype("str").fillna("").str.slice(0, READ)
-    said = mask(raw).str.strip()
-    written = said[said.map(lambda each: bool(LETTER.search(each))).astype(bool)].to_frame("text")
+    written = readable(given[columns["text"]]).to_frame("text")
     given = given.loc[written.index]
     if columns["language"]:
         codes = given[columns["language"]].astype("str").str.strip().str.lower()
@@ -624,8 +620,7 @@ def _prepared(complaints: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame
         written["month"] = opened.dt.year * 12.0 + opened.dt.month
     if columns["cost"]:
         written["cost"] = given[columns["cost"]].astype(float)
-    copies = [near_copies(group) for _, group in written.groupby("language")["text"]]
-    written["copy_of"] = pd.concat(copies) if copies else pd.Series(dtype=int)
+    written["copy_of"] = near_copies_within(written["text"], written["language"])
     return written
 
 
