@@ -11,6 +11,7 @@ import pandas as pd
 from sqm.masking import KINDS, mask
 
 READ = 4000  # characters of a text that are read; the rest is left alone
+BEYOND = 200  # more that are masked first, so that nothing is cut in half before it is known
 TELLS_LANGUAGE = 600  # characters that are enough to tell the language
 FORMULA_SHARE, FORMULA_TEXTS = 0.025, 10  # a sentence in more texts than both is a formula
 HAN_SHARE = 0.3
@@ -126,7 +127,7 @@ def readable(texts: pd.Series) -> pd.Series:
     {0: 'Call [phone].'}
     """
     raw = texts.astype("str").fillna("").reset_index(drop=True)
-    said = mask(raw.str.slice(0, READ)).str.strip()
+    said = mask(raw.str.slice(0, READ + BEYOND)).str.slice(0, READ).str.strip()
     return said[said.map(lambda each: bool(LETTER.search(each))).astype(bool)]
 
 

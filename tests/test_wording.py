@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from sqm.masking import KINDS, mask
-from sqm.wording import apart, language_of, matter, tokens, zh_terms
+from sqm.wording import READ, apart, language_of, matter, readable, tokens, zh_terms
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,12 @@ def test_chinese_is_read_by_characters_and_its_terms_begin_with_no_small_word():
 def test_terms_that_repeat_each_other_stand_once():
     assert apart(["refund", "refunds", "invoice"], "en") == ["refund", "invoice"]
     assert apart(["退款", "退款慢", "物流"], "zh") == ["退款", "物流"]
+
+
+def test_what_stands_across_the_edge_is_masked_before_the_text_is_cut():
+    # cut at the edge, "ana.perez@exam" would no longer look like an address
+    text = "x " * (READ // 2 - 7) + "ana.perez@example.com and more"
+    assert text[:READ].endswith("ana.perez@exam")
+    said = readable(pd.Series([text]))[0]
+    assert "perez" not in said
+    assert len(said) <= READ

@@ -12,12 +12,10 @@ from scipy import stats
 from sqm import clock, interval, look, near_copies, wording
 from sqm.checks import Problem, Refusal, need_columns, need_one_of, need_share
 from sqm.finding import Finding, counted
-from sqm.masking import mask
 
 SOURCE = "complaints"
 SMALLEST_GROUP = 5
 FEWEST = 20  # complaints, customers or pairs, below which a share of them is not given
-READ = wording.READ  # characters of a text that are read
 SHOWN = 280  # characters of a typical text that are shown
 DRAWN = 12  # groups in a picture
 HOW = ("once", "each")
@@ -642,7 +640,7 @@ def _groups_table(rows, kept: pd.Series, texts: pd.Series, quote, confidence) ->
     for number, (group, size) in enumerate(kept.items(), start=1):
         mine = each[group]
         share = size / len(rows)
-        shown = mask(texts.loc[[group]].str.slice(0, READ)).iloc[0] if quote else ""
+        shown = wording.readable(texts.loc[[group]]).iloc[0] if quote else ""
         table.append(
             [
                 number, int(size), share, *interval.wilson(share, len(rows), confidence=confidence),
