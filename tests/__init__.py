@@ -1,0 +1,1 @@
+"""The tests, their references, the coverage of the intervals and the benchmarks."""
