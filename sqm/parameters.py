@@ -30,7 +30,7 @@ DEVICES = {"con", "prn", "aux", "nul"} | {
     f"{port}{n}" for port in ("com", "lpt") for n in range(10)
 }
 HEAD = ("study", "title", "language", "report", "data")
-SETTINGS = ("time_zone", "currency", "calendar")
+SETTINGS = ("time_zone", "currency", "calendar", "ledger")
 # What a value must be beyond its kind; a name means the same in every notebook.
 SHARES = {"confidence", "false_alarm", "tolerable", "stability_bar", "band", "tolerance"}
 LEAST = {
@@ -75,6 +75,8 @@ class StudyFile:
     study, title, language, currency : str
     report : Sign
     calendar : Calendar
+    ledger : str
+        Folder of what is written down for good, from the project's own; blank for one in out/.
     tables : dict of str to roles.Table
     sections : dict of str to dict
         Per phase, the parameters that this study sets.
@@ -87,6 +89,7 @@ class StudyFile:
     report: Sign
     currency: str
     calendar: Calendar
+    ledger: str
     tables: dict[str, roles.Table]
     sections: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -338,6 +341,7 @@ def _understand(said: dict, path: Path) -> tuple[StudyFile | None, list[Problem]
         report=sign,
         currency=str(data.get("currency") or ""),
         calendar=calendar,
+        ledger=str(data.get("ledger") or ""),
         tables=tables,
         sections={p: s if isinstance(s, dict) else {} for p, s in sections.items()},
     )

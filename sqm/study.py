@@ -15,7 +15,7 @@ from IPython import get_ipython
 from IPython.core.magic import no_var_expand, output_can_be_silenced
 
 import sqm
-from sqm import look, roles, shelf, sources
+from sqm import ledger, look, roles, shelf, sources
 from sqm.checks import Problem, Refusal, nearest
 from sqm.finding import Finding
 from sqm.parameters import (
@@ -239,6 +239,45 @@ class Study:
             )
         self._recalled[f"{phase}/{name}"] = shelf.sha256(found / f"{name}.csv")
         return shelf.recall(name, shelf=found)
+
+    def freeze(self, rows: pd.DataFrame, name: str, *, same: Iterable[str]) -> pd.DataFrame:
+        """Write rows into a ledger of the study, once and for good.
+
+        Parameters
+        ----------
+        rows : DataFrame
+            One entry; the columns in ``same`` hold one value each.
+        name : str
+            Names the ledger.
+        same : iterable of str
+            Columns that say which entry it is: where the ledger has one with the same values,
+            that one stands and nothing is written.
+
+        Returns
+        -------
+        DataFrame
+            The whole ledger, with the version of sqm that wrote each row.
+        """
+        there = self.ledger(name)
+        entry = {column: str(rows[column].iloc[0]) for column in same}
+        alike = [
+            there[column].astype(str) == value for column, value in entry.items() if len(there)
+        ]
+        if not alike or not pd.concat(alike, axis=1).all(axis=1).any():
+            ledger.append(self._ledgers(name)[-1], rows.assign(sqm=sqm.__version__))
+        return self.ledger(name)
+
+    def ledger(self, name: str) -> pd.DataFrame:
+        """What stands in a ledger of the study; empty if nothing was written yet."""
+        read = [ledger.read(path) for path in self._ledgers(name)]
+        return pd.concat([rows for rows in read if len(rows)] or read[:1], ignore_index=True)
+
+    def _ledgers(self, name: str) -> list[Path]:
+        """The study's own ledger, and last the one to write to: by hand that is another."""
+        need_name(name)
+        folder = self.root / self._file.ledger if self._file.ledger else self._finished / "ledger"
+        by_hand = [] if os.environ.get("SQM_SHELF") else [self._finished / "by-hand" / "ledger"]
+        return [place / f"{name}.csv" for place in (folder, *by_hand)]
 
     def not_examined(self, question: str, *, reason: str, mend: str) -> None:
         """Note for the report a question that was not answered, why, and what it would take.

@@ -178,3 +178,19 @@ def test_the_difference_covers():
         )
     ]
     assert 0.935 <= np.mean(hits) <= 0.965
+
+
+def test_the_interval_score_by_hand():
+    """Width 6 at 90 %; a miss by 2 costs 2 / 0.1 for each unit."""
+    inside = compare(
+        changes(("x", "s", -10, -13, -7)),
+        changes(("x", "s", -8, -9, -7)),
+        predicted_confidence=0.9,
+    )
+    outside = compare(
+        changes(("x", "s", -10, -13, -7)),
+        changes(("x", "s", -5, -9, -1)),
+        predicted_confidence=0.9,
+    )
+    assert inside.table["score"].tolist() == pytest.approx([6])
+    assert outside.table["score"].tolist() == pytest.approx([46])

@@ -537,3 +537,33 @@ def test_a_notebook_in_a_real_kernel(project):
         "Is it {steady}?",
         "Who?",
     ]
+
+
+# --- ledgers --------------------------------------------------------------------------------------
+
+
+PROMISE = pd.DataFrame({"option": ["train"] * 2, "until": ["2025-09-26"] * 2, "low": [-2.5, 1]})
+
+
+def freeze(here, **changed):
+    return here.freeze(PROMISE.assign(**changed), "forecasts", same=["option", "until"])
+
+
+def test_an_entry_is_frozen_once(project, monkeypatch):
+    write_study(project, "clinic", SURVEY + "  ledger: data/ledger\n")
+    monkeypatch.setenv("SQM_SHELF", str(project / "shelf"))
+    here = Study("clinic", phase="improve")
+    assert here.ledger("forecasts").empty
+    assert len(freeze(here)) == 2
+    assert freeze(here, low=-9.0)["low"].tolist() == [-2.5, 1]
+    later = freeze(here, until="2025-10-03")
+    assert later["until"].unique().tolist() == ["2025-09-26", "2025-10-03"]
+    assert (project / "data" / "ledger" / "forecasts.csv").is_file()
+
+
+def test_what_is_frozen_by_hand_stays_out_of_the_study_s_ledger(project, monkeypatch):
+    write_study(project, "clinic", SURVEY)
+    assert len(freeze(Study("clinic", phase="improve"))) == 2
+    assert len(Study("clinic", phase="control").ledger("forecasts")) == 2
+    monkeypatch.setenv("SQM_SHELF", str(project / "shelf"))
+    assert Study("clinic", phase="control").ledger("forecasts").empty

@@ -36,7 +36,8 @@ class Compared(Finding):
         ``measure``, ``unit``; ``predicted``, ``predicted_low``,
         ``predicted_high``; ``realised``, ``realised_low``, ``realised_high``;
         ``estimate``, ``low``, ``high``, realised minus predicted; ``verdict``
-        in words; ``note``, why a row is not comparable or what to bear in mind.
+        in words; ``score``, the interval score of the prediction (smaller is
+        better); ``note``, why a row is not comparable or what to bear in mind.
     confidence : float
         Level of all intervals, 0 to 1.
     predicted_confidence : float
@@ -158,10 +159,18 @@ def compare(
     is the normal approximation from their half-widths; it takes the two for
     independent, as a forecast from earlier data and a later measurement are.
 
+    The interval score of a prediction made at level 1 - a is its width plus 2 / a times the
+    distance by which the realised value lies outside [2]_: it cannot be improved by an interval
+    that is wider or narrower than one believes in.  It is in the unit of the measure, so it
+    compares forecasts of one measure, study by study.
+
     References
     ----------
     .. [1] Zou, G. Y., Donner, A. (2008). Statistics in Medicine 27, 1693-1702.
        doi:10.1002/sim.3095
+    .. [2] Gneiting, T., Raftery, A. E. (2007). Strictly proper scoring rules, prediction, and
+       estimation. Journal of the American Statistical Association 102, 359-378.
+       doi:10.1198/016214506000001437
 
     Examples
     --------
@@ -177,12 +186,14 @@ def compare(
     made_at = confidence if predicted_confidence is None else predicted_confidence
     need_share(confidence, name="confidence")
     need_share(made_at, name="predicted_confidence")
-    pairs = _stretched(_checked(predicted, "predicted"), made_at, confidence).merge(
+    made = _checked(predicted, "predicted")
+    pairs = _stretched(made, made_at, confidence).merge(
         _checked(realised, "realised"), on="measure", how="outer", suffixes=("", "_realised")
     )
     order = [*predicted["measure"], *realised["measure"]]
     pairs = pairs.sort_values("measure", key=lambda names: names.map(order.index))
     table = pd.DataFrame([_pair(row) for _, row in pairs.iterrows()])
+    table.insert(len(table.columns) - 1, "score", _scores(table, made, made_at))
     compared = table[table["verdict"] != ""]
     if compared.empty:
         raise Refusal(
@@ -243,6 +254,14 @@ def _pair(row: pd.Series) -> dict:
     unsure = told["realised_low"] <= 0 <= told["realised_high"]
     note = "the realised interval holds no change at all too" if unsure else ""
     return {**head, **told, **_difference(**told), "note": note}
+
+
+def _scores(table: pd.DataFrame, made: pd.DataFrame, made_at: float) -> np.ndarray:
+    """Interval score of each prediction as it was made, at its own level."""
+    limits = table[["measure"]].merge(made, on="measure", how="left")
+    low, high, came = limits["predicted_low"], limits["predicted_high"], table["realised"]
+    outside = (low - came).clip(lower=0) + (came - high).clip(lower=0)
+    return (high - low + 2 / (1 - made_at) * outside).to_numpy(float)
 
 
 def _gap(told: pd.Series) -> str:
