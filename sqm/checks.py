@@ -123,6 +123,27 @@ def need_one_of(value: object, known: Iterable[str], *, name: str) -> None:
         raise Problem(f"{name} is {value!r}.", nearest(str(value), known))
 
 
+def need_settings(given: dict, *, known: Iterable[str], needs: Iterable[str], name: str) -> None:
+    """Insist that a group of settings has what it needs and nothing that nobody knows.
+
+    Examples
+    --------
+    >>> need_settings({"week": 4}, known=["weeks", "share"], needs=["weeks"], name="pilot")
+    Traceback (most recent call last):
+    ...
+    sqm.checks.Problem: pilot has a setting 'week'.
+      To mend: did you mean 'weeks'?
+    """
+    if not isinstance(given, dict):
+        raise Problem(f"{name} is {given!r}.", f"write settings under it: {', '.join(known)}.")
+    for key in given:
+        if key not in (known := list(known)):
+            raise Problem(f"{name} has a setting {key!r}.", nearest(str(key), known))
+    for key in needs:
+        if key not in given:
+            raise Problem(f"{name} has no setting {key!r}.", f"write `{key}: ...` under {name}.")
+
+
 def need_passed(passed: bool, *, check: str) -> None:
     """Insist that an earlier check was passed before its answer is used.
 

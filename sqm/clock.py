@@ -246,5 +246,5 @@ def read_day(day: str) -> pd.Timestamp:
     """Read a day from a parameter, or say how it is to be written."""
     try:
         return pd.Timestamp(datetime.strptime(day, "%Y-%m-%d"))
-    except ValueError:
+    except (ValueError, TypeError):
         raise Problem(f"{day!r} is no day.", "write days as 2025-12-31.") from None

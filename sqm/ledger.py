@@ -6,6 +6,7 @@ import hashlib
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from sqm import shelf
@@ -52,7 +53,7 @@ def append(path: Path, rows: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     Problem
-        If the ledger has other columns, or does not stand as it was written.
+        If the ledger has other columns, does not stand as it was written, or cannot be written.
     """
     there = _texts(path)
     new = pd.DataFrame({column: [_text(value) for value in rows[column]] for column in rows})
@@ -65,10 +66,21 @@ def append(path: Path, rows: pd.DataFrame) -> pd.DataFrame:
     seal = there[SEAL].iloc[-1] if len(there) else ""
     new[SEAL] = _seals(new, seal)
     whole = pd.concat([there, new], ignore_index=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
     shown = whole.map(lambda text: text if _is_number(text) else shelf.guard(text))
-    shelf.write(path, shown.to_csv(index=False, lineterminator="\n").encode("utf-8"))
+    _write(path, shown.to_csv(index=False, lineterminator="\n").encode("utf-8"))
     return _typed(whole.drop(columns=SEAL))
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shelf.write(path, content)
+    except OSError as error:
+        raise Problem(
+            f"The ledger {path.name} cannot be written: {error.strerror}.",
+            f"see that {path.parent.name}/ is a folder that may be written to, and that no folder"
+            f" is called {path.name}.",
+        ) from None
 
 
 def _texts(path: Path) -> pd.DataFrame:
@@ -77,8 +89,9 @@ def _texts(path: Path) -> pd.DataFrame:
         return pd.DataFrame()
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise Problem(f"{path.name} is no ledger: {error}.", "restore it from a copy.") from None
+    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        why = str(error).strip().rstrip(".")
+        raise Problem(f"{path.name} is no ledger: {why}.", "restore it from a copy.") from None
     if SEAL not in table:
         raise Problem(f"{path.name} is no ledger: no column {SEAL!r}.", "restore it from a copy.")
     table = table.apply(lambda column: column.map(shelf.unguard))
@@ -120,6 +133,13 @@ def _typed(texts: pd.DataFrame) -> pd.DataFrame:
 
 
 def _numbers(column: pd.Series) -> pd.Series:
+    """A column as numbers, if each would be written again as it stands: a name 007 is no 7."""
     numbers = pd.to_numeric(column.where(column != ""), errors="coerce")
-    whole = numbers.notna() | column.eq("")
-    return numbers if whole.all() and numbers.notna().any() else column
+    same = [text in ("", *_written(n)) for text, n in zip(column, numbers, strict=True)]
+    return numbers if all(same) and numbers.notna().any() else column
+
+
+def _written(number: float) -> tuple[str, ...]:
+    if not np.isfinite(number):
+        return ()
+    return repr(float(number)), str(int(number))

@@ -33,8 +33,11 @@ HEAD = ("study", "title", "language", "report", "data")
 SETTINGS = ("time_zone", "currency", "calendar", "ledger")
 # What a value must be beyond its kind; a name means the same in every notebook.
 SHARES = {"confidence", "false_alarm", "tolerable", "stability_bar", "band", "tolerance"}
+SHARES |= {"answered_share", "answered_chance"}
 LEAST = {
     **dict.fromkeys(("draws", "weeks", "watched", "smallest_group", "limit_s"), 1),
+    **dict.fromkeys(("combinations", "years", "horizon_weeks", "answered_within_s"), 1),
+    **dict.fromkeys(("budget", "trial_runs"), 0),
     "resamples": 10,
     "seed": 0,
 }

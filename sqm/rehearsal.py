@@ -35,7 +35,7 @@ from sqm.scenario import (
     read_scenarios,
     sizes,
 )
-from sqm.three_point import drawn
+from sqm.three_point import drawn, three_points
 
 __all__ = ["AS_IS", "Rehearsal", "Scenario", "read_scenarios", "rehearse"]
 
@@ -44,6 +44,9 @@ SPLIT_DRAWS = 400  # that meet a second set of customers on the same days
 # Part of the variance between draws that is taken for the parameters' own, however large the
 # noise of the simulation within a draw appears to be.
 LEAST_SHARE = 0.1
+# By how much patience has to change, relatively, until abandonment changes by one: whoever would
+# have left later is often served first.  Seen on a service with waits of minutes; about 2.
+PATIENCE_MOVES = 2.0
 DRAWS_AN_INPUT = 20  # fewest draws for each input of the regression that tells signal from noise
 PRESENT = (
     "It is about the agents and sites there are: an interval that takes agents as a sample, as the"
@@ -221,6 +224,9 @@ class Rehearsal:
         What the test on days held out added to the uncertainty.
     plug_in : bool
         Whether all that is not known was taken at its best estimate, as if it were certain.
+    sites : tuple of str
+    realised : tuple of three float
+        Share of what is foretold that is taken to come, see `realised_in_part`.
     """
 
     scenarios: tuple[Scenario, ...]
@@ -244,6 +250,8 @@ class Rehearsal:
     wait_error: float
     abandon_error: float
     plug_in: bool
+    sites: tuple[str, ...] = ()
+    realised: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
 
 def rehearse(
@@ -332,7 +340,7 @@ def rehearse(
     """
     if not gate.open:
         raise Refusal(
-            gate.sentence(),
+            gate.sentence().splitlines()[0],  # the rest stands with the gate itself
             "find what changed between the two stretches, and learn from days that are alike.",
         )
     _need_enough(draws, weeks)
@@ -368,6 +376,38 @@ def rehearse(
         wait_error=0.0 if plug_in else gate.wait_error,
         abandon_error=0.0 if plug_in else gate.abandon_error,
         plug_in=plug_in,
+        sites=tuple(service.grid.sites),
+    )
+
+
+def realised_in_part(
+    rehearsal: Rehearsal, realised: Sequence[float], *, rng: np.random.Generator
+) -> Rehearsal:
+    """The same rehearsal, of whose changes only a share comes, one for all scenarios in a draw.
+
+    Parameters
+    ----------
+    rehearsal : Rehearsal
+    realised : number or sequence of three
+        Share of a foretold change that comes: least, likeliest and most; 1 is all of it.
+    rng : Generator
+
+    Returns
+    -------
+    Rehearsal
+
+    Raises
+    ------
+    Problem
+        If a share is negative or not finite.
+    """
+    points = three_points(realised, name="realised")
+    if points[0] < 0:
+        raise Problem(f"realised is {list(points)}.", "give shares of 0 or more, such as 0.8.")
+    share = drawn(points, rehearsal.level.shape[1], rng=rng)[None, :, None]
+    less = (share - 1) * rehearsal.change
+    return replace(
+        rehearsal, level=rehearsal.level + less, change=rehearsal.change + less, realised=points
     )
 
 
@@ -384,7 +424,15 @@ def _worlds(grid, scenarios: Sequence[dict], combinations: bool | int) -> tuple[
     sets = ()
     if combinations:
         most = len(read) if combinations is True else int(combinations)
+        if most < 0:
+            raise Problem(f"combinations is {most}.", "give 1 for each scenario alone, or more.")
         sets = combined(read, at_most=most)
+    names = [each.name for each in (*read, *sets)]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise Problem(
+            f"{twice[0]!r} names a scenario, or a combination of others, twice.",
+            "give the scenarios names without ` + `.",
+        )
     return (Scenario(AS_IS), *read, *sets)
 
 
@@ -431,7 +479,7 @@ class _Unknown:
             fits=fitted,
             cost=np.full(draws, float(cost[0])) if plug_in else priced,
             stretch=np.exp(gate.wait_error * wait_error),
-            hurry=np.exp(-gate.abandon_error * abandon_error),
+            hurry=np.exp(-PATIENCE_MOVES * gate.abandon_error * abandon_error),
             crowd=np.exp(gate.contacts_error * contacts_error),
             size={w.name: {k: size(v) for k, v in sizes(w).items()} for w in single},
             own_cost={w.name: (size(w.cost_per_year), size(w.investment)) for w in single},
@@ -1048,6 +1096,59 @@ def _without_noise(values, noise, inputs: np.ndarray) -> np.ndarray:
     rest = values - expected
     kept = 1 - noise[:, None, :] / np.maximum((rest**2).mean(axis=1, keepdims=True), 1e-300)
     return expected + rest * np.sqrt(np.clip(kept, least, 1.0))
+
+
+def coin_variance(rehearsal: Rehearsal, *, of_change: bool = False) -> np.ndarray:
+    """Variance that chance alone adds to one week of what is rehearsed as a probability.
+
+    Whether a contact is resolved or complained of is not drawn in the simulation; in the service
+    it is.
+
+    Parameters
+    ----------
+    rehearsal : Rehearsal
+    of_change : bool, default False
+        Of the change against the service as it is, for the same customers with the same luck.
+
+    Returns
+    -------
+    ndarray, shape (scenarios, measures)
+        0 where the simulation draws what happens, or contacts were not counted.
+
+    Notes
+    -----
+    A share p of n contacts: p (1 - p) / n; its change by d, each customer keeping the luck:
+    |d| (1 - |d|) / n.  A number a day: the same times the square of the contacts a day.
+    """
+    found = np.zeros(rehearsal.week_sd.shape)
+    mean = dict(zip(rehearsal.measures, rehearsal.level.mean(axis=1).T, strict=True))
+    if not {"contacts_per_day", "abandoned_per_day"} <= set(mean):
+        return found
+    contacts = mean["contacts_per_day"]
+    served = contacts - mean["abandoned_per_day"]
+    days = rehearsal.open_days_per_year / WEEKS_PER_YEAR
+    for m, measure in enumerate(rehearsal.measures):
+        of = _counted_by(measure, rehearsal.defects)
+        if of is None:
+            continue
+        base, a_day = (served if of == "resolved" else contacts), measure.endswith("_per_day")
+        share = mean[measure] / base if a_day else mean[measure]
+        if of_change:
+            share = np.abs(rehearsal.change[:, :, m].mean(axis=1)) / (base if a_day else 1.0)
+        found[:, m] = share * (1 - share) / (base * days) * (base**2 if a_day else 1.0)
+    return np.nan_to_num(found)
+
+
+def _counted_by(measure: str, defects: Sequence[_Defect]) -> str | None:
+    """Which yes or no a measure counts, if it is one that the simulation does not draw."""
+    known = {
+        "resolved": "resolved",
+        "unresolved_per_day": "resolved",
+        "complaint_rate": "complained",
+        "complaints_per_day": "complained",
+    }
+    known |= {f"defects: {each.name}": each.measure for each in defects}
+    return known[measure] if known.get(measure) in ("resolved", "complained") else None
 
 
 def design(inputs: np.ndarray) -> np.ndarray:

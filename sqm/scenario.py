@@ -8,6 +8,7 @@ from itertools import combinations
 from math import comb
 from typing import Any
 
+from sqm import look
 from sqm.checks import Problem, nearest
 from sqm.three_point import three_points
 
@@ -15,6 +16,8 @@ AS_IS = "as is"
 LEVERS = ("agents", "service_factor", "resolution_points", "demand", "routing", "price")
 KNOWN = ("name", "sites", "cost_per_year", "investment", "not_with", *LEVERS)
 WEEKS_PER_YEAR = 52.0
+MOST_AGENTS = 1_000  # added in an hour; more would fill the memory
+MOST_DEMAND = 5.0
 MOST_WORLDS = 64  # with the service as it is; beyond this a rehearsal takes many minutes
 
 Points = tuple[float, float, float]
@@ -255,12 +258,16 @@ class _Known:
 
 
 def _scenario(given: Any, known: _Known) -> Scenario:
-    if not isinstance(given, dict) or not str(given.get("name", "")).strip():
+    if not isinstance(given, dict) or not str(given.get("name") or "").strip():
         raise Problem(f"A scenario has no name: {given!r}.", "begin it with `name: ...`.")
     name = str(given["name"])
     for key in given:
         if key not in KNOWN:
             raise Problem(f"Scenario {name!r} names an unknown lever {key!r}.", nearest(key, KNOWN))
+    if blank := [lever for lever in LEVERS if lever in given and given[lever] is None]:
+        raise Problem(
+            f"Scenario {name!r}: {blank[0]} is blank.", "say what it is, or leave it out."
+        )
     if not any(lever in given for lever in LEVERS):
         raise Problem(f"Scenario {name!r} changes nothing.", f"use one of {', '.join(LEVERS)}.")
     add, span = _agents(name, given.get("agents"), known)
@@ -352,6 +359,11 @@ def _agents(name: str, given: Any, known: _Known) -> tuple[int, tuple[int, int]]
             f"Scenario {name!r}: agents is {dict(given)!r}.",
             "write agents: {add: 1, hours: [10, 14]}.",
         )
+    if abs(given["add"]) > MOST_AGENTS:
+        raise Problem(
+            f"Scenario {name!r} adds {given['add']:,} agents in each hour of a site.",
+            f"give {MOST_AGENTS:,} or fewer.",
+        )
     return given["add"], _hours(name, given.get("hours"), known)
 
 
@@ -374,14 +386,17 @@ def _demand(name: str, given: Any, known: _Known) -> Demand:
         return Demand()
     if not isinstance(given, Mapping):
         given = {"factor": given}
-    given = _table(name, "demand", given, ("factor", "hours", "weeks"), "{factor: 1.1, weeks: 6}")
+    example = "{factor: 1.1, weeks: 6}"
+    given = _table(name, "demand", given, ("factor", "hours", "weeks"), example)
+    if "factor" not in given:
+        raise Problem(f"Scenario {name!r}: demand has no factor.", f"write demand: {example}.")
     weeks = given.get("weeks", WEEKS_PER_YEAR)
     if isinstance(weeks, bool) or not isinstance(weeks, int | float) or not 0 < weeks <= 52:
         raise Problem(
             f"Scenario {name!r}: weeks is {weeks!r}.", "say how many of the 52 weeks of a year."
         )
     hours = _hours(name, given.get("hours"), known)
-    factor = _range(name, "demand", given.get("factor", 1.0), 0.0, 5.0)
+    factor = _range(name, "demand", given["factor"], 0.0, MOST_DEMAND)
     return Demand() if factor == (1.0, 1.0, 1.0) else Demand(factor, hours, float(weeks))
 
 
@@ -404,6 +419,13 @@ def _price(name: str, given: Any) -> Price | None:
         given.get("revenue_per_contact", 0.0), name=f"Scenario {name!r}: revenue_per_contact"
     )
     elasticity = _range(name, "price: elasticity", given["elasticity"], -10.0, 10.0)
+    times = max((1 + change[0]) ** each for each in elasticity)
+    if times > MOST_DEMAND:
+        raise Problem(
+            f"Scenario {name!r}: this price would multiply demand by {times:,.3g}.",
+            "an elasticity is the per cent of demand that 1 % more of price moves: see whether"
+            " -0.5 was meant.",
+        )
     return Price(change[0], elasticity, revenue)
 
 
@@ -480,7 +502,9 @@ def labels(scenarios: Sequence[Scenario]) -> tuple[str, ...]:
 
 
 def in_words(name: str, scenarios: Sequence[Scenario]) -> str:
-    """A scenario's name in a sentence; all of three or more together are named so.
+    """A scenario's name in a sentence, each part of a combination short enough to be told apart.
+
+    All of three or more together are named so.
 
     Examples
     --------
@@ -492,7 +516,7 @@ def in_words(name: str, scenarios: Sequence[Scenario]) -> str:
     found = next(each for each in scenarios if each.name == name)
     if len(found.together) == len(single) > 2:
         return f"all {len(single)} together"
-    return name
+    return " + ".join(look.shorten(part.name) for part in found.parts)
 
 
 def sizes(scenario: Scenario) -> dict[str, Points]:

@@ -9,6 +9,8 @@ import numpy as np
 
 from sqm.checks import Problem
 
+LARGEST = 1e12  # beyond it a number in a study's file is a slip of the keys
+
 
 def three_points(value: Any, *, name: str) -> tuple[float, float, float]:
     """Read one number, or a range of three, as it stands in a study's parameters.
@@ -27,7 +29,7 @@ def three_points(value: Any, *, name: str) -> tuple[float, float, float]:
     Raises
     ------
     Problem
-        If it is neither, or the three are out of order.
+        If it is neither, too large to be meant, or the three are out of order.
 
     Examples
     --------
@@ -38,6 +40,8 @@ def three_points(value: Any, *, name: str) -> tuple[float, float, float]:
     sound = len(given) == 3 and all(_is_number(each) for each in given)
     if not sound:
         raise Problem(f"{name} is {value!r}.", "give one number, or [least, likeliest, most].")
+    if max(abs(each) for each in given) >= LARGEST:
+        raise Problem(f"{name} is {value!r}.", f"give numbers below {LARGEST:g}.")
     if not given[0] <= given[1] <= given[2]:
         raise Problem(f"{name} is {value!r}.", "put least, likeliest and most in this order.")
     return tuple(float(each) for each in given)

@@ -17,6 +17,7 @@ from sqm.checks import (
     need_one_of,
     need_passed,
     need_rows,
+    need_settings,
     need_share,
     need_sound_weights,
 )
@@ -109,3 +110,11 @@ def test_weights_are_none_below_zero_and_not_all_zero():
         need_sound_weights(pd.Series([1, None, -1]), name="'w'")
     with pytest.raises(Problem, match="sum to zero"):
         need_sound_weights(pd.Series([0.0, 0.0]), name="'w'")
+
+
+def test_settings_are_known_and_complete():
+    need_settings({"weeks": 4}, known=["weeks", "share"], needs=["weeks"], name="pilot")
+    with pytest.raises(Problem, match="pilot has a setting 'shere'"):
+        need_settings({"shere": 1}, known=["weeks", "share"], needs=[], name="pilot")
+    with pytest.raises(Problem, match="pilot has no setting 'weeks'"):
+        need_settings({}, known=["weeks"], needs=["weeks"], name="pilot")

@@ -113,7 +113,7 @@ def test_the_error_of_the_gate_widens_what_is_said_of_waits(service):
     row = _row(_explored(service, **ALONE))
     wide = _explored(service, gate=replace_of(OPEN, wait_error=0.4), **ALONE)
     assert _row(wide)["high"] - _row(wide)["low"] > 2 * (row["high"] - row["low"])
-    assert "error of 40% beyond chance is added" in wide.sentence()
+    assert "less what chance explains of it (40%), is added" in wide.sentence()
 
 
 def replace_of(gate, **changed):

@@ -62,6 +62,12 @@ def test_other_promises_of_the_same_option_are_counted():
     )
 
 
+def test_an_entry_that_stands_twice_counts_once():
+    twice = pd.concat([rows(), rows(CHANGES.assign(estimate=[-21.0, 0.11]))], ignore_index=True)
+    assert promised(twice, change_on="2025-09-29")["estimate"].tolist() == [-20.0, 0.1]
+    assert frozen(twice, rows()).table["estimate"].tolist() == [-20.0, 0.1]
+
+
 def test_what_is_not_in_the_ledger_is_a_problem():
     with pytest.raises(Problem, match="does not hold this forecast"):
         frozen(rows(), rows(agents=3))

@@ -18,9 +18,13 @@ FOR_METHODS = {"checks", "finding", "look", "boxes", "interval", "clock", "scale
 FOR_METHODS |= {"factors", "measurement_model", "polychoric", "importance", "predicate"}
 FOR_METHODS |= {"claim", "moments", "ranking", "ratings"}
 FOR_METHODS |= {"wording", "masking", "near_copies", "text_vectors"}
-FOR_METHODS |= {"text_clusters", "regression", "survival"}
+FOR_METHODS |= {"text_clusters", "regression", "survival", "three_point"}
+FOR_METHODS |= {"queue_formulas", "queue_engine", "event_calendar", "system_description"}
+FOR_METHODS |= {"arrival_counts", "service_system", "contact_log", "roster", "patience"}
+FOR_METHODS |= {"service_model", "scenario", "consequences", "rehearsal", "money"}
+FOR_METHODS |= {"autocorrelation"}
 FLOORS = [
-    FOR_METHODS | {"roles", "files", "sources", "shelf"},  # ground
+    FOR_METHODS | {"roles", "files", "sources", "shelf", "ledger"},  # ground
     {"methods"},
     {"parameters", "study"},  # stair
     {"report", "execute", "run", "progress", "draft", "cli", "__main__"},  # roof

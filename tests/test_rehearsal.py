@@ -26,6 +26,7 @@ from sqm import rehearsal as scenarios
 from sqm.checks import Problem, Refusal
 from sqm.methods.target_chances import chance_of_target
 from sqm.methods.what_if import what_if
+from sqm.rehearsal import coin_variance
 from sqm.service_model import learn
 
 
@@ -198,6 +199,21 @@ def test_a_price_brings_what_its_contacts_pay_more():
     found = what_if(rehearsal, currency="EUR")
     assert at(found, "dearer", "revenue_per_year", "change") == pytest.approx(600)
     assert at(found, "dearer", "net_saving_per_year", "change") == pytest.approx(500)
+
+
+def test_coins_that_the_simulation_does_not_toss_by_hand():
+    """Ten contacts a day, two left; 4 in 100 complain, and a scenario halves it; five days."""
+    measures = ("contacts_per_day", "abandoned_per_day", "complaint_rate", "complaints_per_day")
+    level = np.array([[[10, 2, 0.04, 0.4]], [[10, 2, 0.02, 0.2]]])
+    played = SimpleNamespace(
+        measures=measures, level=level, change=level - level[:1], week_sd=np.zeros((2, 4)),
+        open_days_per_year=260.0, defects=(),
+    )  # fmt: skip
+    rate = 0.04 * 0.96 / 50
+    assert coin_variance(played)[0] == pytest.approx([0, 0, rate, rate * 100])
+    change = coin_variance(played, of_change=True)
+    assert change[1] == pytest.approx([0, 0, 0.02 * 0.98 / 50, 0.02 * 0.98 / 50 * 100])
+    assert change[0] == pytest.approx(np.zeros(4))
 
 
 def test_the_gate_s_error_of_contacts_moves_numbers_and_not_waits():

@@ -63,7 +63,7 @@ def test_the_error_of_the_gate_widens_waits():
     # lognormal with sigma 0.2: limits 105 * exp(±1.96 * 0.2)
     assert row["low"] == pytest.approx(105 * np.exp(-0.392), rel=0.08)
     assert row["high"] == pytest.approx(105 * np.exp(0.392), rel=0.08)
-    assert "error of 20% beyond chance" in widened.sentence()
+    assert "less what chance explains of it (20%)" in widened.sentence()
 
 
 def test_money_needs_a_currency():

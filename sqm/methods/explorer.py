@@ -192,7 +192,8 @@ class Explored(Finding):
             else ""
         )
         widened = (
-            f"The held-out test's error of {self.wait_error:.0%} beyond chance is added to waits. "
+            "The miss of waits on days held out, less what chance explains of it"
+            f" ({self.wait_error:.0%}), is added. "
             if self.wait_error > 0.005
             else ""
         )
@@ -366,7 +367,7 @@ def explore(
 def _need_open(gate: Gate) -> None:
     if not gate.open:
         raise Refusal(
-            f"The explorer is locked: {gate.sentence()}",
+            f"The explorer is locked: {gate.sentence().splitlines()[0]}",
             "find what changed between the two stretches, and learn from days that are alike.",
         )
 

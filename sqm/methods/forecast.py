@@ -78,8 +78,8 @@ def promise(
     if changes.empty or not known[time].notna().any():
         raise Problem("There is nothing to promise.", "foretell a change from records that exist.")
     head = {
-        "option": option,
-        "plan": json.dumps(plan, ensure_ascii=False, sort_keys=True, default=str),
+        "option": _one_line(option),
+        "plan": _one_line(json.dumps(plan, ensure_ascii=False, sort_keys=True, default=str)),
         "known_until": f"{local(known[time]).max():%Y-%m-%d}",
         "records": len(known),
         "data_sha256": _content(known, time),
@@ -88,6 +88,11 @@ def promise(
     for place, (name, value) in enumerate(head.items()):
         rows.insert(place, name, value)
     return rows
+
+
+def _one_line(text: str) -> str:
+    """A text as a ledger gives it back, where rows of blanks and line breaks are one blank."""
+    return " ".join(str(text).replace("\x00", "").split())
 
 
 def _content(known: pd.DataFrame, time: str) -> str:
@@ -212,6 +217,7 @@ def frozen(ledger: pd.DataFrame, rows: pd.DataFrame) -> Forecast:
         If the ledger has no such entry.
     """
     need_columns(ledger, [*ENTRY, *PROMISE, "data_sha256"], source="the ledger of forecasts")
+    ledger = _once(ledger)
     of_option = ledger[ledger["option"].astype(str) == rows["option"].iloc[0]]
     entry = of_option[_same(of_option, rows.iloc[0])]
     if entry.empty:
@@ -263,7 +269,8 @@ def promised(ledger: pd.DataFrame, *, change_on: str, option: str = "") -> pd.Da
     if ledger.empty:
         raise Refusal("Nothing was promised.", "name `planned` under improve, and run it first.")
     need_columns(ledger, [*ENTRY, *PROMISE], source="the ledger of forecasts")
-    chosen = ledger[ledger["option"].astype(str).eq(option)] if option else ledger
+    ledger = _once(ledger)
+    chosen = ledger[ledger["option"].astype(str).eq(_one_line(option))] if option else ledger
     if chosen.empty:
         known = ", ".join(map(str, ledger["option"].unique()))
         raise Refusal(f"Nothing was promised of {option!r}.", f"the ledger knows {known}.")
@@ -276,6 +283,11 @@ def promised(ledger: pd.DataFrame, *, change_on: str, option: str = "") -> pd.Da
             "set `judge_until` under improve to the day of the change.",
         )
     return fair[_same(fair, fair.iloc[-1])].reset_index(drop=True)
+
+
+def _once(ledger: pd.DataFrame) -> pd.DataFrame:
+    """An entry frozen by hand and then by a run stands twice: the first, of the run, counts."""
+    return ledger.drop_duplicates([*ENTRY, "measure"], ignore_index=True)
 
 
 def _same(rows: pd.DataFrame, entry: pd.Series) -> pd.Series:

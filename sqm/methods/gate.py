@@ -121,7 +121,8 @@ class Gate(Finding):
         return (
             f"The bands are set so that a right model meets all of them {self.band * 100:.0f} times"
             f" in 100; a miss of less than {self.tolerance:.0%} is forgiven on top, so that it is"
-            " shut out less often than that leaves."
+            " shut out less often than that leaves. All sites are judged together: a single one may"
+            " have been missed by more."
         )
 
     def _of(self, kind: str) -> pd.DataFrame:

@@ -63,9 +63,15 @@ class Chances(Finding):
         return (
             f"{self._first(known)}\nOne by one: {'; '.join(each)}. The chance is the share of"
             f" {self.draws:,} draws of what is not known for certain that meet the target in the"
-            " long run (in brackets, what so few draws leave open), and rests on the queue and the"
-            f" drivers as fitted. {PRESENT}{silent}"
+            f" long run{self._few()}, if all that a scenario names comes; it rests on the queue and"
+            " the drivers as fitted. A target is judged on all contacts together: single days can"
+            f" miss it although it is met. {PRESENT}{silent}"
         )
+
+    def _few(self) -> str:
+        """What a chance in brackets is, where any is told."""
+        between = self.table["estimate"].between(0.01, 0.99)
+        return " (in brackets, what so few draws leave open)" if between.any() else ""
 
     def _first(self, known: pd.DataFrame) -> str:
         """The chance that all are met at once, as it is and at best."""

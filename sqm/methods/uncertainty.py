@@ -14,7 +14,7 @@ from sqm import look
 from sqm.checks import Problem, Refusal, nearest, need_share
 from sqm.finding import Finding
 from sqm.interval import percentiles, wilson
-from sqm.rehearsal import AS_IS, DRAWS_AN_INPUT, Rehearsal, design
+from sqm.rehearsal import AS_IS, DRAWS_AN_INPUT, Rehearsal, coin_variance, design
 from sqm.scenario import in_words, labels
 
 WORDS = {
@@ -96,10 +96,13 @@ class Uncertainty(Finding):
         return (
             f"{self.share:.0%} ({self.confidence * 100:.4g}% interval {self.low:.0%} to"
             f" {self.high:.0%}) of the uncertainty of {WORDS.get(self.measure, self.measure)} over"
-            f" {self.horizon_weeks:g} weeks ({name}) is what is not known for certain, which more"
-            f" data would lessen.\n{rows.loc['days', 'estimate']:.0%} is days that differ from each"
-            f" other and {rows.loc['chance', 'estimate']:.0%} chance among customers: these no data"
-            f" would cure, but more weeks even them out.{also}{self._parts()} Shares are of the"
+            f" {self.horizon_weeks:g} weeks ({name}) is what is not known for certain.\n"
+            f"{rows.loc['days', 'estimate']:.0%} is days that differ from each other and"
+            f" {rows.loc['chance', 'estimate']:.0%} chance among customers: these no data"
+            f" would cure, but more weeks even them out.{also}{self._parts()} A longer log lessens"
+            " the parts of the queue and of the drivers; the gate's needs a better model, that of"
+            " the levers a trial. A change is that of the same customers with the same luck; two"
+            " years side by side would differ by more. Shares are of the"
             f" variance; they come from {self.draws:,} draws of {self.weeks} weeks each, of which"
             f" {self.split_draws:,} met a second set of customers on the same days. Weeks are taken"
             " as independent of each other."
@@ -199,9 +202,12 @@ def uncertainty(
     The first is the variance between draws less the noise of the simulation within them; the
     sum of the last two is the variance between the weeks of a draw.  Days: the covariance of the
     errors of two sets of customers on the same days (the same staffing and the same random
-    factors of week, date and site-day).  Parts of what is not known: variance that a regression
-    on the inputs of each group explains (each input and its square), first-order only: interplay,
-    and what the inputs do not carry, is not told apart.  Intervals are percentiles of resampled
+    factors of week, date and site-day).  Chance includes whether single contacts are resolved and
+    complained of, which the simulation holds as probabilities (`sqm.rehearsal.coin_variance`); of
+    a change, for the same customers with the same luck.  Parts of what is not known: variance
+    that a regression on the inputs of each group explains (each input and its square),
+    first-order only: interplay, and what the inputs do not carry, is not told apart.  Intervals
+    are percentiles of resampled
     draws; those of the parts are approximate.
     """
     need_share(confidence, name="confidence")
@@ -236,7 +242,7 @@ def uncertainty(
 
 
 def _need_sound(rehearsal: Rehearsal, horizon_weeks: float, measures: Sequence[str]) -> None:
-    if not 0 < horizon_weeks < np.inf:
+    if not isinstance(horizon_weeks, int | float) or not 0 < horizon_weeks < np.inf:
         raise Problem(f"horizon_weeks is {horizon_weeks}.", "give a number of weeks above 0.")
     if not measures:
         raise Problem("No measure is named.", f"name some, such as {MEASURES[0]}.")
@@ -264,6 +270,7 @@ class _Outcomes:
     value: np.ndarray  # (draws, outcomes)
     noise: np.ndarray  # (draws, outcomes)
     days: np.ndarray  # (first few draws, outcomes)
+    coins: np.ndarray  # (outcomes,), variance in a week of what is rehearsed as a probability
     groups: dict[str, np.ndarray]  # columns of the design
     terms: np.ndarray  # (draws, terms)
 
@@ -291,6 +298,9 @@ def _outcomes(rehearsal: Rehearsal, measures: Sequence[str]) -> _Outcomes:
         value=laid(spread.level, spread.change),
         noise=laid(spread.noise, spread.noise_of_change),
         days=laid(spread.days, spread.days_of_change),
+        coins=laid(
+            coin_variance(rehearsal)[:, None], coin_variance(rehearsal, of_change=True)[:, None]
+        )[0],
         groups={k: np.array([place[i] for i in v]) for k, v in groups.items()},
         terms=terms[:, used],
     )
@@ -318,7 +328,7 @@ def _variances(
     found = {
         "not known": np.maximum(between - noise, 0.0),
         "days": days / horizon,
-        "chance": (week - days) / horizon,
+        "chance": (week - days + outcomes.coins) / horizon,
     }
     return found | _of_groups(outcomes, w, centred, found["not known"])
 
@@ -523,7 +533,8 @@ def ignored(
     Notes
     -----
     An outcome over H weeks is its long run plus a normal error with the variance of a week / H,
-    in both.  Chance of a target: the mean over the draws of Phi((target - long run) / sd).
+    in both; that of a week includes the coins of `sqm.rehearsal.coin_variance`.  Chance of a
+    target: the mean over the draws of Phi((target - long run) / sd).
     """
     need_share(confidence, name="confidence")
     _need_sound(rehearsal, horizon_weeks, measures)
@@ -584,7 +595,8 @@ def _long_run(rehearsal: Rehearsal, w: int, measure: str, horizon: float):
     values, sd = rehearsal.level, rehearsal.week_sd
     if change:
         values, sd = rehearsal.change, rehearsal.week_sd_of_change
-    return values[w, :, at], float(sd[w, at]) / np.sqrt(horizon)
+    coins = coin_variance(rehearsal, of_change=bool(change))[w, at]
+    return values[w, :, at], float(np.sqrt((sd[w, at] ** 2 + coins) / horizon))
 
 
 def _both(rehearsal, plug_in, w: int, measure: str, horizon: float, confidence: float) -> dict:

@@ -69,6 +69,9 @@ class WhatIf(Finding):
         The scenario that does most about complaints, and ``best``, as a sentence names them.
     labels : tuple of str
         Short names of the scenarios, the service as it is left out, for the picture.
+    sites : int
+    realised : tuple of three float
+        Share of each change that is taken to come: least, likeliest and most.
     """
 
     best: str
@@ -88,6 +91,8 @@ class WhatIf(Finding):
     variance_saved_least: float
     variance_saved_most: float
     combinations: int
+    sites: int
+    realised: tuple[float, float, float]
     most_words: str
     best_words: str
     labels: tuple[str, ...]
@@ -100,13 +105,16 @@ class WhatIf(Finding):
         most = rows.loc[rows["estimate"].idxmin()]
         does = "" if len(rows) == 1 else " does most"
         return (
-            f"Against {self.complaints_as_is:,.0f} complaints a year as it is,"
+            f"Against {self.complaints_as_is:,.0f} complaints a year{self._where()} as it is,"
             f" {self.most_words}{does}: {_moved(most, level)}. {self._money()}\n"
             f"Complaints a year as it is: {low} to {high}. {self._each(rows)}Each of"
             f" {self.draws:,} draws of what is not known for certain plays {self.weeks} weeks, the"
             f" same customers in every scenario{self._saved()}; a year is"
             f" {self.open_days_per_year:.0f} open days like those learnt from. {self._limits()}"
         )
+
+    def _where(self) -> str:
+        return f" at {self.sites} sites" if self.sites > 1 else ""
 
     def _complaints(self) -> pd.DataFrame:
         """Change of complaints a year, one row per scenario."""
@@ -132,7 +140,7 @@ class WhatIf(Finding):
         also = f" (and {self.combinations} combinations, in the table)" if self.combinations else ""
         return (
             f"Change: {each}{also}. In {self.best_share:.0%} of the draws"
-            f" {self.best_words} saves most. "
+            f" {self.best_words} saves most so counted. "
         )
 
     def _money(self) -> str:
@@ -150,15 +158,22 @@ class WhatIf(Finding):
 
     def _limits(self) -> str:
         widened = (
-            f"The held-out test's error of {self.wait_error:.0%} beyond chance is added to waits. "
+            "The miss of waits on days held out, less what chance explains of it"
+            f" ({self.wait_error:.0%}), is added. "
             if self.wait_error > 0.005
             else ""
         )
         return (
-            f"{widened}It is taken for granted that the lever moves as named (what a scenario names"
-            " is assumed, not foretold), that complaints follow waits and resolution as fitted, and"
-            f" that costs are as given. {PRESENT}"
+            f"{widened}{self._realised()}It is taken for granted that the lever moves as named"
+            " (what a scenario names is assumed, not foretold), that complaints follow waits and"
+            f" resolution as fitted, and that costs are as given. {PRESENT}"
         )
+
+    def _realised(self) -> str:
+        least, likeliest, most = (f"{share:.0%}" for share in self.realised)
+        if self.realised == (1.0, 1.0, 1.0):
+            return ""
+        return f"Of each change {likeliest} ({least} to {most}) is taken to come. "
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the change of complaints a year of each scenario, with its interval."""
@@ -241,6 +256,8 @@ def what_if(rehearsal: Rehearsal, *, currency: str, confidence: float = 0.95) ->
         weeks=rehearsal.weeks,
         open_days_per_year=rehearsal.open_days_per_year,
         wait_error=rehearsal.wait_error,
+        sites=len(rehearsal.sites),
+        realised=rehearsal.realised,
         variance_saved_least=float(moved["variance_saved"].min()),
         variance_saved_most=float(moved["variance_saved"].max()),
         combinations=sum(bool(world.together) for world in worlds),
