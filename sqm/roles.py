@@ -68,6 +68,10 @@ KNOWN: dict[str, dict[str, str]] = {
         "compensation": "number",
         "text": "text",
     },
+    "counts": {  # contacts per interval, where single contacts were not recorded
+        "arrived": "time",
+        "contacts": "number",
+    },
     "coding_sheet": {  # complaints drawn for people to read, and the categories they gave
         "complaint": "identifier",
         "stratum": "category",
@@ -135,6 +139,7 @@ KNOWN: dict[str, dict[str, str]] = {
         "found": "flag",
     },
     "gauge": {"part": "category", "operator": "category", "value": "number"},
+    "trial": {"run": "number", "block": "category", "result": "number"},  # of a planned trial
     "steps": {"step": "category", "units": "number", "defects": "number"},
     "staffing": {
         "date": "date",

@@ -9,6 +9,7 @@ What is put in stands in the constants below; `make_truth.py` copies it into `tr
 from __future__ import annotations
 
 import argparse
+from itertools import product
 from pathlib import Path
 
 import make_data as made
@@ -75,6 +76,22 @@ STEPS = {  # step of complaint handling: chance that a case is not right the fir
     "cause found": 0.15,
     "answer sent": 0.06,
     "answer accepted": 0.11,
+}
+
+# --- A planned trial of five changes to how a contact is handled, minutes a contact ---------------
+TRIAL_FACTORS = {
+    "script": ("old", "new"),
+    "authority": ("50 EUR", "100 EUR"),
+    "tool": ("search", "guided"),
+    "coaching": ("none", "weekly"),
+    "desk": ("shared", "own"),
+}
+TRIAL_MEAN_MIN, TRIAL_SD_MIN, TRIAL_REPLICATES = 20.5, 0.7, 2
+TRIAL_EFFECTS_MIN = {  # from the low level to the high one
+    ("script",): -0.9,
+    ("authority",): -1.6,
+    ("tool",): -0.6,
+    ("script", "authority"): -0.5,
 }
 
 
@@ -314,6 +331,25 @@ def make_steps(complaints: pd.DataFrame, seed: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["step", "cases", "not_right_first_time"])
 
 
+def make_trial(seed: int) -> pd.DataFrame:
+    """Half of all combinations of five changes, twice each, in random order: minutes a contact."""
+    rng = made.stream(seed, "planned trial")
+    signs = np.array(list(product((-1, 1), repeat=4)))
+    signs = np.column_stack([signs, signs.prod(axis=1)])  # the fifth is the product of the others
+    signs = np.repeat(signs, TRIAL_REPLICATES, axis=0)
+    level = np.full(len(signs), TRIAL_MEAN_MIN)
+    names = list(TRIAL_FACTORS)
+    for factors, effect in TRIAL_EFFECTS_MIN.items():
+        level += effect / 2 * signs[:, [names.index(name) for name in factors]].prod(axis=1)
+    minutes = np.round(level + TRIAL_SD_MIN * rng.normal(size=len(level)), 2)
+    runs = pd.DataFrame(
+        {name: np.take(TRIAL_FACTORS[name], (signs[:, i] + 1) // 2) for i, name in enumerate(names)}
+    ).assign(handling_min=minutes)
+    runs = runs.iloc[rng.permutation(len(runs))].reset_index(drop=True)
+    runs.insert(0, "run", np.arange(1, len(runs) + 1))
+    return runs
+
+
 def make_tables(seed: int = made.SEED) -> dict[str, pd.DataFrame]:
     """All tables by file name."""
     planted: dict = {}
@@ -334,6 +370,7 @@ def make_tables(seed: int = made.SEED) -> dict[str, pd.DataFrame]:
         "audit.csv": make_audit(contacts, seed),
         "gauge.csv": make_gauge(seed),
         "steps.csv": make_steps(complaints, seed),
+        "trial.csv": make_trial(seed),
     }
 
 

@@ -510,6 +510,10 @@ def panel_effects() -> dict:
     for name, spread in (("repeat", panels.REPEAT_SD_S), ("part", panels.PART_SD_S)):
         effects[f"gauge.{name}_sd_s"] = parameter(
             f"standard deviation, {name}", float(spread), "seconds")  # fmt: skip
+    for factors, effect in panels.TRIAL_EFFECTS_MIN.items():
+        effects[f"trial.{'_by_'.join(factors)}"] = parameter(
+            f"time of a contact, {' by '.join(factors)}, low to high", effect, "minutes"
+        )
     return effects
 
 
