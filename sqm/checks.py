@@ -123,6 +123,22 @@ def need_one_of(value: object, known: Iterable[str], *, name: str) -> None:
         raise Problem(f"{name} is {value!r}.", nearest(str(value), known))
 
 
+def need_whole(value: object, *, name: str, least: int) -> None:
+    """Insist on a whole number of at least ``least``; true and 1.5 are none.
+
+    Examples
+    --------
+    >>> need_whole(1.5, name="weeks", least=1)
+    Traceback (most recent call last):
+    ...
+    sqm.checks.Problem: weeks is 1.5.
+      To mend: give a whole number, 1 or more.
+    """
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or value < least:
+        raise Problem(f"{name} is {value!r}.", f"give a whole number, {least} or more.")
+
+
 def need_settings(given: dict, *, known: Iterable[str], needs: Iterable[str], name: str) -> None:
     """Insist that a group of settings has what it needs and nothing that nobody knows.
 

@@ -178,7 +178,8 @@ class Study:
             met = not part or part in roles.columns_of(spec) or bool(known.get(part))
             return "" if met else f"the table {whole!r} of this study has no {part!r}"
         if not part and whole in _namespace():
-            empty = isinstance(value := _namespace()[whole], str | list | dict) and not value
+            value = _namespace()[whole]
+            empty = isinstance(value, str | list | dict | float) and not value
             return f"the study sets no {whole!r}" if empty else ""
         if whole in roles.KNOWN:
             return f"the study has no table {whole!r}"

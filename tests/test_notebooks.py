@@ -1,5 +1,6 @@
 """The notebooks run as they stand, hold what is stored in them, and find what was put in."""
 
+import math
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from sqm.parameters import PHASES, notebook
 from sqm.run import ENVIRONMENT
 
 ROOT = Path(__file__).parent.parent
+TRIED = ("script", "authority", "tool")
 
 
 @pytest.fixture(scope="module")
@@ -191,6 +193,50 @@ def test_the_simulation_foretells_what_each_scenario_does(flagship, truth, scena
     change = table[(table["scenario"] == scenario) & (table["kind"] == "change")]
     row = change.set_index("measure").loc["complaints_per_year"]
     assert covers(row, truth[f"scenario.{name}.all.complaints_per_year"])
+
+
+def test_waits_and_abandonment_of_each_scenario_are_foretold(flagship, truth):
+    table = kept(flagship, "improve", "what_if").table
+    change = table[table["kind"] == "change"].set_index(["scenario", "measure"])
+    names = {
+        "one more agent 10 to 14": "one_more_agent",
+        "handling 10 % shorter": "service_minus_10_percent",
+        "training at four sites": "training",
+    }
+    measures = {"mean_wait_s": "mean_wait_s", "abandoned": "share_abandoned"}
+    inside = [
+        covers(change.loc[(scenario, measure)], truth[f"scenario.{name}.all.{of}"])
+        for scenario, name in names.items()
+        for measure, of in measures.items()
+    ]
+    assert len(inside) == 6 and sum(inside) >= 5  # of 90 % intervals
+
+
+def test_patience_and_the_variation_of_days_are_learnt_as_put_in(flagship, truth):
+    found = kept(flagship, "improve", "calibration").numbers
+    assert found["low"] <= truth["patience.mean_s"] * math.log(2) <= found["high"]
+    gate = kept(flagship, "improve", "gate").numbers
+    assert gate["open"]
+
+
+def test_what_ignoring_the_uncertainty_would_hide_is_shown(flagship):
+    table = kept(flagship, "improve", "ignored").table
+    widths = table.loc[table["kind"] == "change", "times_wider"].dropna()
+    assert widths.median() > 1.5
+
+
+def test_the_tried_changes_do_what_was_put_in(flagship, truth):
+    table = kept(flagship, "improve", "trial_effects").table.set_index("effect")
+    inside = [covers(table.loc[name], truth[f"trial.{name}"]) for name in TRIED]
+    assert sum(inside) >= 2
+    assert covers(table.loc["coaching"], 0)
+
+
+def test_what_was_promised_stands_and_came(flagship):
+    promised = kept(flagship, "improve", "forecast")
+    assert promised.numbers["data_unchanged"]
+    came = kept(flagship, "control", "prediction_kept")
+    assert came.numbers["missed"] == 0 and came.table["score"].notna().all()
 
 
 @pytest.mark.parametrize(

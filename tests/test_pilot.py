@@ -225,6 +225,8 @@ def test_what_cannot_be_tried_is_refused():
         ({"weeks": []}, "weeks is"),
         ({"weeks": [2.5]}, "weeks is"),
         ({"weeks": [-1]}, "weeks is"),
+        ({"weeks": 4}, "weeks is 4"),
+        ({"share": True}, "share is True"),
         ({"weeks": [200]}, "does not end within"),
         ({"share": 0}, "share is 0"),
         ({"share": 25}, "share is 25"),

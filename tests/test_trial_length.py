@@ -152,7 +152,9 @@ def test_it_draws(found):
     ("settings", "match"),
     [
         ({"effect": 0}, "effect to be seen is 0"),
-        ({"treated": 0}, "0 sites with the change"),
+        ({"treated": 0}, "treated is 0"),
+        ({"treated": 1.5}, "treated is 1.5"),
+        ({"effect": "ten"}, "effect to be seen is ten"),
         ({"weeks_before": 0}, "weeks_before is 0"),
         ({"power": 1.0}, "power is 1.0"),
     ],

@@ -785,7 +785,8 @@ class _Runs:
 
 
 def _read(results: pd.DataFrame, levels, response: str, block: str) -> _Runs:
-    need_columns(results, [*levels, response, *filter(None, [block])], source="The results")
+    columns = [*levels, response, *filter(None, [block])]
+    need_columns(results, columns, source="The table of results")
     if not pd.api.types.is_numeric_dtype(results[response]):
         raise Problem(f"{response!r} does not hold numbers.", "give one number per run.")
     y = results[response].to_numpy(dtype=float, na_value=np.nan)

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from scipy import stats
 
 from sqm import look
-from sqm.checks import Problem, Refusal, need_one_of, need_share
+from sqm.checks import Problem, Refusal, need_one_of, need_share, need_whole
 from sqm.finding import Finding, counted, together
 from sqm.money import amount, limits, need_currency, on_axis, spell_money
 from sqm.rehearsal import Rehearsal
@@ -317,10 +317,12 @@ def _names(rehearsal: Rehearsal, benefit: np.ndarray) -> list[str]:
 
 
 def _need_settings(rehearsal, weeks, share, years, measures) -> list[int]:
-    whole = [isinstance(n, int | np.integer) and not isinstance(n, bool) and n >= 0 for n in weeks]
-    if not whole or not all(whole):
-        raise Problem(f"weeks is {list(weeks)!r}.", "list whole numbers, such as [4, 8, 13].")
-    if not 0 < share <= 1:
+    if not isinstance(weeks, list | tuple | range | np.ndarray) or not len(weeks):
+        raise Problem(f"weeks is {weeks!r}.", "list whole numbers, such as [4, 8, 13].")
+    for n in weeks:
+        need_whole(n, name="weeks", least=0)
+    number = isinstance(share, int | float) and not isinstance(share, bool)
+    if not number or not 0 < share <= 1:
         raise Problem(f"share is {share!r}.", "give the share of contacts, above 0 up to 1.")
     if not years > 0 or max(weeks) >= years * WEEKS_OF_A_YEAR:
         raise Problem(

@@ -21,7 +21,7 @@ from sqm.autocorrelation import (
     variance_of_mean,
     weeks_of,
 )
-from sqm.checks import Problem, Refusal, need_columns, need_share
+from sqm.checks import Problem, Refusal, need_columns, need_share, need_whole
 from sqm.clock import read_day
 from sqm.finding import Finding, counted
 from sqm.interval import digits_for, spell
@@ -181,8 +181,7 @@ def stepped_wedge(
             f"steps is {steps!r} for {len(seen.sites)} sites.",
             f"give a whole number from 2 to {len(seen.sites)}.",
         )
-    if not (isinstance(weeks_per_step, int) and weeks_per_step >= 1):
-        raise Problem(f"weeks_per_step is {weeks_per_step!r}.", "give a whole number of weeks.")
+    need_whole(weeks_per_step, name="weeks_per_step", least=1)
     traits, names = _traits(seen, regions)
     step, imbalance, usual = _order(traits, steps, rng)
     periods = [first + WEEK * weeks_per_step * i for i in range(steps + 1)]

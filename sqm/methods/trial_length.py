@@ -18,7 +18,7 @@ from sqm.autocorrelation import (
     variance_of_mean,
     weeks_of,
 )
-from sqm.checks import Problem, need_share
+from sqm.checks import Problem, need_share, need_whole
 from sqm.finding import Finding, counted
 from sqm.interval import digits_for, spell
 
@@ -353,17 +353,15 @@ def trial_length(
 def _need_plan(effect, treated, control, weeks_before, power, confidence) -> None:
     need_share(power, name="power")
     need_share(confidence, name="confidence")
-    if not (np.isfinite(effect) and effect != 0):
+    number = isinstance(effect, int | float) and not isinstance(effect, bool)
+    if not number or not np.isfinite(effect) or effect == 0:
         raise Problem(
             f"The effect to be seen is {effect}.", "give the smallest change that would matter."
         )
-    if treated < 1 or control < 0:
-        raise Problem(
-            f"The plan has {treated} sites with the change and {control} without.",
-            "give one site with it or more; 0 without it for before and after alone.",
-        )
-    if weeks_before is not None and weeks_before < 1:
-        raise Problem(f"weeks_before is {weeks_before}.", "give one week or more.")
+    need_whole(treated, name="treated", least=1)
+    need_whole(control, name="control", least=0)
+    if weeks_before is not None:
+        need_whole(weeks_before, name="weeks_before", least=1)
 
 
 @dataclass(frozen=True, eq=False)
