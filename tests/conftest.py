@@ -1,6 +1,7 @@
 """A small project of its own for tests that run whole studies."""
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import nbformat
 import pytest
 
@@ -33,6 +34,7 @@ def pictures_as_found():
     """What one test does to the look of pictures is undone before the next."""
     with mpl.rc_context():
         yield
+    plt.close("all")  # a picture left open would be the next test's current one
 
 
 @pytest.fixture
