@@ -75,6 +75,23 @@ def spell_p(value: float) -> str:
     return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
+def spell_chance(share: float, low: float, high: float) -> str:
+    """Write a share of draws, no surer than so many draws can make it.
+
+    Examples
+    --------
+    Of 200 draws without a failure the Wilson interval is 0.981 to 1.
+
+    >>> spell_chance(1.0, 0.981, 1.0), spell_chance(0.42, 0.35, 0.49)
+    ('over 98%', '42%')
+    """
+    if share > 0.99:
+        return f"over {np.floor(low * 100):.0f}%"
+    if share < 0.01:
+        return f"under {np.ceil(high * 100):.0f}%"
+    return f"{share:.0%}"
+
+
 def digits_for(low: float, high: float) -> int:
     """Decimals that leave two figures to half an interval's width, and a limit its sign.
 

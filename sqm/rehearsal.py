@@ -23,6 +23,7 @@ from sqm.consequences import (
     share_beyond,
 )
 from sqm.event_calendar import Routing, simulate_routed
+from sqm.finding import counted
 from sqm.queue_engine import HOUR_S, spells
 from sqm.scenario import (
     AS_IS,
@@ -1096,6 +1097,26 @@ def _without_noise(values, noise, inputs: np.ndarray) -> np.ndarray:
     rest = values - expected
     kept = 1 - noise[:, None, :] / np.maximum((rest**2).mean(axis=1, keepdims=True), 1e-300)
     return expected + rest * np.sqrt(np.clip(kept, least, 1.0))
+
+
+def widened_by(wait_error: float) -> str:
+    """What the gate's miss of waits adds to the intervals, in words; blank if next to nothing."""
+    if wait_error <= 0.005:
+        return ""
+    return (
+        "The miss of waits on days held out, less what chance explains of it"
+        f" ({wait_error:.0%}), is added. "
+    )
+
+
+def need_benefit(benefit: np.ndarray, *, options: int) -> None:
+    """Insist on a benefit for each option and draw, none of them blank."""
+    if np.ndim(benefit) != 2 or len(benefit) != options or not np.isfinite(benefit).all():
+        raise Problem(
+            f"The benefit has the shape {np.shape(benefit)} for {counted(options, 'option')},"
+            " or holds blanks.",
+            "draw it from this rehearsal: scenarios by draws.",
+        )
 
 
 def coin_variance(rehearsal: Rehearsal, *, of_change: bool = False) -> np.ndarray:

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from sqm import look
 from sqm.checks import Problem, Refusal, need_share
 from sqm.finding import Finding, counted
-from sqm.interval import wilson
+from sqm.interval import spell_chance, wilson
 from sqm.money import limits, need_currency, on_axis, spell_money
 from sqm.rehearsal import Rehearsal
 from sqm.scenario import in_words, labels
@@ -132,7 +132,7 @@ class BusinessCase(Finding):
         worth = self._spell(self.net_present_value, self.low, self.high)
         best = self._best()
         over = f"Over {counted(self.years, 'year')}"
-        chance = _chance(self.chance, self.chance_low, self.chance_high)
+        chance = spell_chance(self.chance, self.chance_low, self.chance_high)
         if self.net_present_value <= 0:
             return (
                 f"{over} no scenario is expected to pay: the nearest, {best}, comes to {worth};"
@@ -170,7 +170,7 @@ class BusinessCase(Finding):
         for i in first:
             value = of.loc[(names[i], "net_present_value"), ["estimate", "low", "high"]]
             pays = of.loc[(names[i], "chance_pays"), ["estimate", "low", "high"]]
-            chance = f"chance that it pays {_chance(*pays)}"
+            chance = f"chance that it pays {spell_chance(*pays)}"
             said.append(f"{self.words[i]}: {self._spell(*value)}, {chance}")
         few = f" (the best {LISTED} of {len(names)}; the rest is in the table)"
         rest = few if len(names) > LISTED else ""
@@ -213,15 +213,6 @@ class BusinessCase(Finding):
             f" {on_axis(ax.xaxis, currency=self.currency)}"
             f" ({self.confidence * 100:.4g}% interval)",
         )
-
-
-def _chance(estimate: float, low: float, high: float) -> str:
-    """No surer than so many draws can be: of 200 without a failure, over 98 %."""
-    if estimate > 0.99:
-        return f"over {np.floor(low * 100):.0f}%"
-    if estimate < 0.01:
-        return f"under {np.ceil(high * 100):.0f}%"
-    return f"{estimate:.0%}"
 
 
 # --- Money by year --------------------------------------------------------------------------------

@@ -11,11 +11,11 @@ from matplotlib.axes import Axes
 from scipy import stats
 
 from sqm import look
-from sqm.checks import Problem, Refusal, need_share
+from sqm.checks import Refusal, need_share
 from sqm.finding import Finding, counted, listed
-from sqm.interval import wilson
+from sqm.interval import spell_chance, wilson
 from sqm.money import amount, limits, need_currency, on_axis, spell_money
-from sqm.rehearsal import Rehearsal
+from sqm.rehearsal import Rehearsal, need_benefit
 from sqm.scenario import in_words, labels
 
 FEWEST_DRAWS = 30
@@ -84,7 +84,7 @@ class Choice(Finding):
         best = self.best_words
         worth = self._spell(self.net_benefit, self.low, self.high)
         loss = self._spell(self.perfect_information, self.perfect_low, self.perfect_high)
-        chance = _chance(self.chance, self.chance_low, self.chance_high)
+        chance = spell_chance(self.chance, self.chance_low, self.chance_high)
         return (
             f"Choose {best}: worth {worth}, the best with chance {chance}; not knowing the truth"
             f" costs {loss} on average."
@@ -137,15 +137,6 @@ class Choice(Finding):
             x=f"expected loss, {on_axis(ax.xaxis, currency=self.currency)}"
             f" ({self.confidence * 100:.4g}% interval; triangle: to be chosen)",
         )
-
-
-def _chance(estimate: float, low: float, high: float) -> str:
-    """No surer than so many draws can be: of 200 without a failure, over 98 %."""
-    if estimate > 0.99:
-        return f"over {np.floor(low * 100):.0f}%"
-    if estimate < 0.01:
-        return f"under {np.ceil(high * 100):.0f}%"
-    return f"{estimate:.0%}"
 
 
 def best_option(
@@ -227,12 +218,7 @@ def best_option(
 def _names(rehearsal: Rehearsal, benefit: np.ndarray) -> list[str]:
     """Names of the options, once their benefits are seen to be fit for a choice."""
     names = [world.name for world in rehearsal.scenarios]
-    if np.ndim(benefit) != 2 or len(benefit) != len(names) or not np.isfinite(benefit).all():
-        raise Problem(
-            f"The benefit has the shape {np.shape(benefit)} for {counted(len(names), 'option')},"
-            " or holds blanks.",
-            "draw it from this rehearsal: scenarios by draws.",
-        )
+    need_benefit(benefit, options=len(names))
     if len(names) < 2:
         raise Refusal("There is one option only, and nothing to choose.", "describe a scenario.")
     if benefit.shape[1] < FEWEST_DRAWS:

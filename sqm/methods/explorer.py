@@ -21,7 +21,7 @@ from sqm.checks import Problem, Refusal, need_columns, need_share
 from sqm.finding import Finding, counted
 from sqm.interval import percentiles, spell, wilson
 from sqm.queue_engine import HOUR_S
-from sqm.rehearsal import defect_of
+from sqm.rehearsal import defect_of, widened_by
 from sqm.service_model import Customers, Service
 
 USUAL = {
@@ -191,17 +191,11 @@ class Explored(Finding):
             if kept
             else ""
         )
-        widened = (
-            "The miss of waits on days held out, less what chance explains of it"
-            f" ({self.wait_error:.0%}), is added. "
-            if self.wait_error > 0.005
-            else ""
-        )
         return (
             f"Each of {self.draws} draws of what is not known for certain plays {self.weeks} weeks,"
-            f" the same customers at every point. {fewer}{widened}It is assumed that customers are"
-            " as patient as now, and that a lever moves nothing but what it names: distrust a point"
-            " far from what the log has seen."
+            f" the same customers at every point. {fewer}{widened_by(self.wait_error)}"
+            "It is assumed that customers are as patient as now, and that a lever moves nothing but"
+            " what it names: distrust a point far from what the log has seen."
         )
 
     def plot(self, ax: Axes | None = None) -> Axes:

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from scipy import linalg, stats
 
 from sqm import look
-from sqm.checks import Problem, Refusal, need_columns, need_share
+from sqm.checks import Problem, Refusal, need_columns, need_share, need_whole
 from sqm.finding import Finding, counted, listed, together
 from sqm.interval import digits_for, spell
 
@@ -300,8 +300,7 @@ def _need_counts(replicates: int, centre_points: int, blocks: int) -> None:
         ("centre_points", centre_points, 0),
         ("blocks", blocks, 1),
     ):
-        if not (isinstance(value, int) and value >= least):
-            raise Problem(f"{name} is {value!r}.", f"give a whole number from {least} on.")
+        need_whole(value, name=name, least=least)
 
 
 # --- Generators: a word is a number whose bits are its factors ------------------------------------

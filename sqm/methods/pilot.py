@@ -18,7 +18,7 @@ from sqm import look
 from sqm.checks import Problem, Refusal, need_one_of, need_share, need_whole
 from sqm.finding import Finding, counted, together
 from sqm.money import amount, limits, need_currency, on_axis, spell_money
-from sqm.rehearsal import Rehearsal
+from sqm.rehearsal import Rehearsal, need_benefit
 from sqm.scenario import in_words, labels
 from sqm.three_point import drawn, three_points
 
@@ -299,12 +299,7 @@ def pilot_value(
 def _names(rehearsal: Rehearsal, benefit: np.ndarray) -> list[str]:
     """Names of the options, once their benefits are seen to be those of this rehearsal."""
     names = [world.name for world in rehearsal.scenarios]
-    if np.ndim(benefit) != 2 or len(benefit) != len(names) or not np.isfinite(benefit).all():
-        raise Problem(
-            f"The benefit has the shape {np.shape(benefit)} for {counted(len(names), 'option')},"
-            " or holds blanks.",
-            "draw it from this rehearsal: scenarios by draws.",
-        )
+    need_benefit(benefit, options=len(names))
     if len(names) < 2:
         raise Refusal("There is nothing to try in a pilot.", "describe a scenario.")
     if benefit.shape[1] < FEWEST_DRAWS:

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from sqm import look
-from sqm.checks import Problem, Refusal, nearest, need_share
+from sqm.checks import Problem, Refusal, nearest, need_share, need_whole
 from sqm.finding import Finding, counted, listed, together
 from sqm.interval import percentiles, spell
 from sqm.three_point import drawn, three_points
@@ -291,7 +291,7 @@ def failure_modes(
     [['fire', 60.0, 1.0], ['slow', 60.0, 0.0]]
     """
     need_share(confidence, name="confidence")
-    _need_whole(worst, name="worst")
+    need_whole(worst, name="worst", least=1)
     read = _read(modes, currency)
     before = [_scores(each, draws, rng) for each in read]
     after = [_scores_after(each, scores, rng) for each, scores in zip(read, before, strict=True)]
@@ -419,11 +419,6 @@ def _range(value: Any, key: str, name: str) -> tuple[float, float, float]:
     if points[0] < low or points[2] > high:
         raise Problem(f"{where} is {value!r}.", f"give {words}, or three of them in order.")
     return points
-
-
-def _need_whole(value: Any, *, name: str) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise Problem(f"{name} is {value!r}.", "give a whole number from 1.")
 
 
 # --- Drawing --------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from sqm import look
 from sqm.checks import Problem, need_share
 from sqm.finding import Finding
-from sqm.rehearsal import PRESENT, Rehearsal
+from sqm.rehearsal import PRESENT, Rehearsal, widened_by
 from sqm.scenario import in_words, labels
 
 WORDS = {
@@ -157,15 +157,10 @@ class WhatIf(Finding):
         )
 
     def _limits(self) -> str:
-        widened = (
-            "The miss of waits on days held out, less what chance explains of it"
-            f" ({self.wait_error:.0%}), is added. "
-            if self.wait_error > 0.005
-            else ""
-        )
         return (
-            f"{widened}{self._realised()}It is taken for granted that the lever moves as named"
-            " (what a scenario names is assumed, not foretold), that complaints follow waits and"
+            f"{widened_by(self.wait_error)}{self._realised()}"
+            "It is taken for granted that the lever moves as named (what a scenario names is"
+            " assumed, not foretold), that complaints follow waits and"
             f" resolution as fitted, and that costs are as given. {PRESENT}"
         )
 
