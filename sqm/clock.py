@@ -132,7 +132,7 @@ def whole_weeks(times: pd.Series, *, calendar: Calendar) -> pd.DatetimeIndex:
         return pd.DatetimeIndex([])
     first, last = shown.min().normalize(), shown.max().normalize()
     weeks = pd.DatetimeIndex(sorted(week_of(times.dropna(), calendar=calendar).unique()))
-    worked = _worked_days(weeks.min(), weeks.max() + pd.Timedelta(days=6), calendar)
+    worked = worked_days(weeks.min(), weeks.max() + pd.Timedelta(days=6), calendar)
     outside = worked[(worked < first) | (worked > last)]
     cut = week_of(pd.Series(outside, dtype="datetime64[ns]"), calendar=calendar)
     return weeks[~weeks.isin(pd.DatetimeIndex(cut))]
@@ -143,7 +143,15 @@ def local(times: pd.Series) -> pd.Series:
     return times.dt.tz_localize(None) if times.dt.tz is not None else times
 
 
-def _worked_days(first: pd.Timestamp, last: pd.Timestamp, calendar: Calendar) -> pd.DatetimeIndex:
+def worked_days(first: pd.Timestamp, last: pd.Timestamp, calendar: Calendar) -> pd.DatetimeIndex:
+    """Days from first to last on which the service works.
+
+    Examples
+    --------
+    >>> office = Calendar(days=("Mon", "Tue", "Wed", "Thu", "Fri"))
+    >>> len(worked_days(pd.Timestamp("2025-09-29"), pd.Timestamp("2025-10-06"), office))
+    6
+    """
     days = pd.date_range(first, last, freq="D")
     worked = days.day_of_week.isin([DAYS.index(day) for day in calendar.days])
     return days[worked & ~days.isin(pd.DatetimeIndex(pd.to_datetime(list(calendar.holidays))))]

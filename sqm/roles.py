@@ -72,6 +72,13 @@ KNOWN: dict[str, dict[str, str]] = {
         "arrived": "time",
         "contacts": "number",
     },
+    "counted": {  # cases and events among them, already summed by unit and period
+        "period": "date",
+        "unit": "category",
+        "part": "category",
+        "n": "number",
+        "events": "number",
+    },
     "coding_sheet": {  # complaints drawn for people to read, and the categories they gave
         "complaint": "identifier",
         "stratum": "category",

@@ -18,7 +18,12 @@ from sqm.predicate import DIRECTIONS
 
 TEXTS = ("name", "need", "driver", "definition", "table", "measure", "direction")
 REQUIRED = (*TEXTS, "limit", "unit", "target")
-OPTIONAL = MappingProxyType({"opportunities": 1, "owner": "", "reaction": ""})
+OPTIONAL = MappingProxyType(
+    {
+        **{"opportunities": 1, "owner": "", "reaction": ""},
+        **{"escalation": "", "escalate_after": 0, "ripens_d": 0},
+    }
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +36,9 @@ class CtqTree(Finding):
         ``ctq`` (its name), ``need``, ``driver``, ``definition``, ``table``,
         ``measure``, ``direction``, ``limit`` (in ``unit``), ``unit``,
         ``target`` (tolerated share of defects, 0 to 1), ``opportunities``,
-        ``owner``, ``reaction``; ``weight``, ``weight_low``, ``weight_high``,
-        the share of complaints that touch the need, missing if not weighed.
+        ``owner``, ``reaction``, ``escalation``, ``escalate_after``, ``ripens_d``;
+        ``weight``, ``weight_low``, ``weight_high``, the share of complaints that
+        touch the need, missing if not weighed.
     needs, drivers, ctqs : int
         How many of each.
     uncovered : tuple of str
@@ -78,8 +84,10 @@ def ctq_tree(ctqs: Sequence[Mapping], *, weights: pd.DataFrame | None = None) ->
         ``measure``, ``direction`` ("at most" or "at least"), ``limit`` (a
         number in ``unit``), ``unit`` (may be empty) and ``target`` (tolerated
         share of defects, from 0 to below 1); optional ``opportunities`` for a
-        defect in one record (default 1), ``owner`` and ``reaction`` (what is
-        done when an alarm fires).
+        defect in one record (default 1), ``owner``, ``reaction`` (what is
+        done when an alarm fires), ``escalation`` (to whom it then goes if it
+        lasts for ``escalate_after`` periods), ``ripens_d`` (days until all
+        that belongs to a period is known).
     weights : DataFrame, optional
         ``need``, ``estimate``, ``low``, ``high``: how much of what is complained
         of touches each need.
@@ -133,7 +141,7 @@ def _checked(ctq: Mapping, at: int) -> dict:
         if key not in ctq:
             raise Problem(f"{who} has no {key!r}.", f"add `{key}`.")
     full = {key: ctq.get(key, OPTIONAL.get(key)) for key in (*REQUIRED, *OPTIONAL)}
-    for key in (*TEXTS, "unit", "owner", "reaction"):
+    for key in (*TEXTS, "unit", "owner", "reaction", "escalation"):
         if not isinstance(full[key], str) or (key in TEXTS and not full[key].strip()):
             raise Problem(f"{who}: {key!r} is {full[key]!r}.", "write it as text, between quotes.")
     need_one_of(full["direction"], DIRECTIONS, name=f"{who}: 'direction'")
@@ -154,6 +162,9 @@ def _need_numbers(ctq: dict, who: str) -> None:
         )
     if isinstance(chances, bool) or not isinstance(chances, int) or chances < 1:
         raise Problem(f"{who}: 'opportunities' is {chances!r}.", "give a whole number from 1 up.")
+    for key in ("escalate_after", "ripens_d"):
+        if isinstance(ctq[key], bool) or not isinstance(ctq[key], int) or ctq[key] < 0:
+            raise Problem(f"{who}: {key!r} is {ctq[key]!r}.", "give a whole number, 0 or more.")
 
 
 def _weighed(
