@@ -17,7 +17,7 @@ from sqm import __version__
 if TYPE_CHECKING:  # imports that cost seconds are made by the command that needs them
     from sqm.run import Outcome
 
-DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, WRONG, ALARM, INTERRUPTED = 0, 1, 2, 3, 130
 PHASES = "define, measure, analyse, improve, control"
 
 
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the number returned is the exit code.
 
     0 all done, 1 a study failed, 2 something to mend before anything runs,
-    3 alarms (kept for `watch`), 130 interrupted.
+    3 something fires (`watch`), 130 interrupted.
     """
     said = _parser().parse_args(arguments)
     from sqm.checks import Problem
@@ -53,6 +53,17 @@ def _parser() -> argparse.ArgumentParser:
     _takes_changes(run)
     run.add_argument("--jobs", type=_whole, metavar="N", help="studies side by side")
     run.add_argument("--phase", default="define", metavar="NAME", help=f"begin with: {PHASES}")
+
+    watch = _command(commands, "watch", _watch, "run Control alone, and say what needs a reaction")
+    _takes_studies(watch)
+    _takes_changes(watch)
+
+    freeze = _command(commands, "freeze", _freeze, "write proposed limits and cycles for good")
+    freeze.add_argument("study", metavar="STUDY", help="a name in params/, or a path")
+    freeze.add_argument("--who", required=True, metavar="NAME", help="who answers for it")
+    freeze.add_argument("--why", required=True, metavar="REASON", help="the reason, in a few words")
+    freeze.add_argument("--only", default="", metavar="LEDGER", help="limits or cycles")
+    freeze.add_argument("--out", type=Path, metavar="DIR", help="where the run was written")
 
     check = _command(commands, "check", _check, "say all that is wrong, and run nothing")
     _takes_studies(check)
@@ -104,20 +115,25 @@ def _whole(text: str) -> int:
 
 
 def _run(said: argparse.Namespace) -> int:
+    outcomes = _carried_out(said, first=said.phase, jobs=said.jobs)
+    return WRONG if outcomes is None else _close(outcomes)
+
+
+def _carried_out(said: argparse.Namespace, *, first: str, jobs: int | None) -> list[Outcome] | None:
+    """Carry the studies out from a phase on; None if something is to be mended before."""
     from sqm import run
     from sqm.progress import Progress
 
     root, out = _places(said)
     planned, problems = run.plan(
-        said.studies, root=root, out=out, first=said.phase, changes=said.changes
+        said.studies, root=root, out=out, first=first, changes=said.changes
     )
     if problems:
         _complain(problems)
-        return WRONG
-    jobs = said.jobs or min(len(planned.names), os.cpu_count() or 1)
+        return None
+    jobs = jobs or min(len(planned.names), os.cpu_count() or 1)
     with Progress(planned.names, first=planned.first) as progress:
-        outcomes = run.run(planned, jobs=jobs, say=progress.show)
-    return _close(outcomes)
+        return run.run(planned, jobs=jobs, say=progress.show)
 
 
 def _close(outcomes: list[Outcome]) -> int:
@@ -128,6 +144,46 @@ def _close(outcomes: list[Outcome]) -> int:
         if outcome.report:
             print(_safe(outcome.report))
     return FAILED if failed else DONE
+
+
+def _watch(said: argparse.Namespace) -> int:
+    outcomes = _carried_out(said, first="control", jobs=None)
+    if outcomes is None:
+        return WRONG
+    _, out = _places(said)
+    ended = [_close(outcomes)]
+    ended += [_tell_alerts(outcome.study, out) for outcome in outcomes if outcome.report]
+    return next((code for code in (FAILED, ALARM) if code in ended), DONE)
+
+
+def _tell_alerts(study: str, out: Path) -> int:
+    """Say what fires in a study, a line each."""
+    from sqm import freeze
+    from sqm.checks import Problem
+
+    try:
+        table = freeze.alerts(study, out=out)
+    except Problem as problem:  # silence would be taken for good news
+        _complain([problem])
+        return FAILED
+    worse = table[table["state"] == "worse"]
+    for row in worse.itertuples():
+        _tell(f"{study}: {row.series} since {row.since}: {row.rule}. {row.owner}: {row.reaction}")
+    if worse.empty:
+        _tell(f"{study}: nothing needs a reaction.")
+    return DONE if worse.empty else ALARM
+
+
+def _freeze(said: argparse.Namespace) -> int:
+    from sqm import freeze
+
+    root, out = _places(said)
+    for frozen in freeze.freeze(
+        said.study, root=root, out=out, who=said.who, why=said.why, only=said.only
+    ):
+        _tell(f"{frozen.path.stem}: {frozen.rows or 'no'} new rows.")
+        print(_safe(str(frozen.path)))
+    return DONE
 
 
 def _check(said: argparse.Namespace) -> int:

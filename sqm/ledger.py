@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,31 @@ def append(path: Path, rows: pd.DataFrame) -> pd.DataFrame:
     shown = whole.map(lambda text: text if _is_number(text) else shelf.guard(text))
     _write(path, shown.to_csv(index=False, lineterminator="\n").encode("utf-8"))
     return _typed(whole.drop(columns=SEAL))
+
+
+def append_new(path: Path, rows: pd.DataFrame, *, apart_from: Sequence[str] = ()) -> int:
+    """Write those rows that the ledger does not hold yet.
+
+    Parameters
+    ----------
+    path : Path
+    rows : DataFrame
+    apart_from : sequence of str
+        Columns that do not make a row another one, such as who wrote it.
+
+    Returns
+    -------
+    int
+        Rows written.
+    """
+    there = _texts(path)
+    own = [column for column in rows if column not in apart_from]
+    held = set() if there.empty else set(map(tuple, there.reindex(columns=own).to_numpy()))
+    told = [tuple(_text(value) for value in row) for row in rows[own].itertuples(index=False)]
+    new = rows[[each not in held for each in told]]
+    if len(new):
+        append(path, new)
+    return len(new)
 
 
 def _write(path: Path, content: bytes) -> None:
