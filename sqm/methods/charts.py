@@ -2,113 +2,174 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from scipy import stats
 
-from sqm import look
-from sqm.checks import Problem, Refusal, first_rows, need_columns, need_rows, need_share
+from sqm import chart_limits, look, signal_rules, steady_process
+from sqm.chart_limits import FEWEST_PERIODS, Limits
+from sqm.checks import (
+    Problem,
+    Refusal,
+    need_columns,
+    need_one_of,
+    need_rows,
+    need_share,
+    need_whole,
+)
 from sqm.clock import local
-from sqm.finding import Finding, counted
+from sqm.finding import Finding, counted, listed
+from sqm.signal_rules import longest_run_allowed
+from sqm.steady_process import Steady
 
-D2 = 2 / np.sqrt(np.pi)  # mean range of two standard normal values
 SIGMAS = 3.0
-FEWEST_PERIODS = 12
 FEWEST_EXPECTED = 2.0  # below it a lone defect is beyond the limits: 0.4 expected gives 3 % alarms
 FEW_EXPECTED = 9.0  # below it the lower 3 sigma limit of a count lies under zero
-ALIKE = 0.95  # steady processes whose neighbouring periods are less alike than is remarked upon
+UNSTEADY = 0.05  # chance of so many signals in a steady baseline, from which it is called unsteady
+COUNTED = ("share", "rate", "count")
+USUAL_KIND = {"share": "p'", "rate": "u'", "count": "u'", "gap": "g", "time": "t"}
+SHOWN = 2  # series that the first line names for either direction
+NAME_LETTERS = 26
+CHARTED = ["series", "data", "period", "n", "rate", "centre", "low", "high", "z", "signal", "rule"]
+CHARTED += ["baseline", "mature", "false_alarm", "false_alarm_since", "kind", "rules", "frozen"]
+CHARTED += ["sigmas"]
+
+
+# --- One series -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
-class PPrime(Finding):
-    """Laney's p' chart of a share of defects, with limits frozen from a baseline.
+class Chart(Finding):
+    """The chart of one series, on its own scale.
 
     Attributes
     ----------
     table : DataFrame, one row per period, in order of time
-        ``period``; ``n`` cases and ``defects`` among them; ``rate``; ``z``,
-        the distance from the centre in sigma'; ``centre``, ``low``, ``high``,
-        the limits at that n; ``signal``, ``worse``, ``better`` or empty;
-        ``rule``, what gave the signal; ``baseline``, whether the limits rest
-        on this period.
-    centre : float
-        Share of defects over the baseline, 0 to 1.
-    sigma_z : float
-        Spread from period to period over what counting alone would give.
-    periods, baseline_periods, left_out : int
-        Periods drawn; those among them the limits rest on; periods without a case.
+        ``series``; ``data``; ``period``; ``n``; ``rate``, what is drawn; ``centre``, ``low``,
+        ``high``, the limits at that n (NaN for a run chart); ``z``, the distance from the centre
+        in sigmas; ``signal``, ``worse``, ``better`` or empty; ``rule``, what gave it;
+        ``baseline``, whether the limits rest on this period; ``mature``, False where records may
+        still come (no signal is looked for there); ``false_alarm`` and ``false_alarm_since``, as
+        below; ``kind``, ``rules``, ``sigmas``; ``frozen``, whether the limits come from a ledger.
+    series, data, kind, rules, sigma_method, convention : str
+        What is followed, and how it is charted.
+    unit : str
+    centre, spread : float
+        Of the newest limits, see `chart_limits.Limits`.
+    sigmas : float
+    periods, baseline_periods, left_out, immature, gaps : int
+        Periods drawn; those the limits rest on; those without a case; those that records may still
+        reach; how often one or more periods are missing between two.
     worse, better : int
         Periods that signal, by direction.
+    baseline_signals : int
+        Signals of the baseline if nothing after it is looked at (a run counts where it completes).
+    unsteady : bool
+        Whether these are more than chance explains (one in twenty), or the chance is not known.
     first_since : str
         First day of the first period after the baseline that signals, or empty.
-    run_limit : int
-        Longest run on one side of the centre that gives no signal.
-    false_alarm, false_alarm_since, per_point : float
-        Chance that a steady process would signal at least once over the whole
-        chart, and in the periods after the baseline (0 if there are none);
-        chance for a single period to lie beyond the limits.
+    false_alarm, false_alarm_since, false_alarm_ever, per_point : float
+        Chance that a steady process would signal at least once in the latest periods, since the
+        baseline (0 if there are none), over the whole chart; and in a single period.
+    last : int
+        How many the latest periods are.
+    run_length : float
+        Mean number of periods from the end of the baseline to the first false alarm.
     autocorrelation : float
-        Correlation of neighbouring baseline periods.
+        Of neighbouring baseline periods.
     alike : bool
-        Whether it is larger than in 95 of 100 steady processes.
-    false_alarm_alike : float
-        ``false_alarm`` if neighbours are as alike as that; NaN unless ``alike``.
+        Whether that is more than chance explains; the chances then allow for it.
     expected : float
-        Defects (or non-defects, if fewer) expected in the median baseline period.
+        Events (or non-events, if fewer) expected in the median baseline period; NaN for others.
     target : float
-        Share that is aimed at; NaN if none was given.
+        What is aimed at; NaN if none was given.
+    frozen : bool
+        Whether the limits are those of a ledger.
     """
 
+    series: str
+    data: str
+    kind: str
+    rules: str
+    sigma_method: str
+    convention: str
+    unit: str
     centre: float
-    sigma_z: float
+    spread: float
+    sigmas: float
     periods: int
     baseline_periods: int
     left_out: int
+    immature: int
+    gaps: int
     worse: int
     better: int
+    baseline_signals: int
+    unsteady: bool
     first_since: str
-    run_limit: int
     false_alarm: float
     false_alarm_since: float
+    false_alarm_ever: float
     per_point: float
+    last: int
+    run_length: float
     autocorrelation: float
     alike: bool
-    false_alarm_alike: float
     expected: float
     target: float
+    frozen: bool
 
     def sentence(self) -> str:
-        since = self.periods - self.baseline_periods
-        words = [
-            f"{self._found()} A signal is a period beyond {SIGMAS:g} sigma' or more than "
-            f"{self.run_limit} in a row on one side of the centre ({self.centre:.1%}, from "
-            f"{self.baseline_periods} baseline periods; they spread {self.sigma_z:.2f} times as "
-            f"widely as counting alone would make them). "
-            f"A steady process would show at least one signal in {self.periods} such periods with "
-            f"a chance of {self.false_alarm:.0%}"
-            + (f", in the {since} since the baseline {self.false_alarm_since:.0%}" if since else "")
-            + f"; a single period lies beyond the limits with a chance of {self.per_point:.2%}."
-        ]
-        return " ".join([*words, *self._cautions()])
+        words = [self._limits(), self._chances(), *self._cautions()]
+        return f"{self._found()}\n{' '.join(words)}"
 
     def _found(self) -> str:
+        name = f"{look.shorten(self.series, width=NAME_LETTERS)}: " if self.series else ""
+        watched = self.periods - self.immature
         if self.worse + self.better == 0:
-            return f"None of {self.periods} periods signals."
+            return f"{name}none of {counted(watched, 'period')} signals."
         first = f" (since the baseline first on {self.first_since})" if self.first_since else ""
         return (
-            f"{self.worse + self.better} of {self.periods} periods signal: {self.worse} for the "
-            f"worse, {self.better} for the better{first}."
+            f"{name}{self.worse + self.better} of {counted(watched, 'period')} signal: "
+            f"{self.worse} for the worse, {self.better} for the better{first}."
+        )
+
+    def _limits(self) -> str:
+        how = ", ".join(each for each in (self.sigma_method, self.convention) if each)
+        where = "frozen in the ledger" if self.frozen else "from the baseline"
+        wide = (
+            f" They spread {self.spread:.2f} times as widely as counting alone would make them."
+            if self.kind in ("p'", "u'")
+            else ""
+        )
+        return (
+            f"A chart of kind {self.kind} (spread by {how}): centre "
+            f"{_spelt(self.centre, self.data, self.unit)}, {where} of "
+            f"{counted(self.baseline_periods, 'period')}.{wide} A signal is: {self.rules}."
+        )
+
+    def _chances(self) -> str:
+        if np.isnan(self.false_alarm_ever):
+            return "How often a steady process would signal is not known: too few baseline periods."
+        since = int((~self.table["baseline"] & self.table["mature"]).sum())
+        after = f", in the {since} since the baseline {self.false_alarm_since:.0%}" if since else ""
+        return (
+            f"A steady process would signal at least once in such a chart with a chance of "
+            f"{self.false_alarm_ever:.0%}{after}. After the baseline its first false alarm comes "
+            f"after {_length(self.run_length)}, on average."
         )
 
     def _cautions(self) -> list[str]:
         words = []
+        if self.unsteady:
+            words.append(_unsteady_words(self.baseline_signals, self.baseline_periods))
         if self.alike:
             words.append(
-                f"Neighbouring baseline periods are alike (correlation "
-                f"{self.autocorrelation:.2f}), so these chances do not hold: over the whole chart "
-                f"it would be about {self.false_alarm_alike:.0%}."
+                f"Neighbouring baseline periods are alike (correlation {self.autocorrelation:.2f});"
+                f" the chances allow for that."
             )
         if self.expected < FEW_EXPECTED:
             words.append(
@@ -117,140 +178,724 @@ class PPrime(Finding):
             )
         if self.left_out:
             words.append(f"{counted(self.left_out, 'period')} without a case left out.")
+        if self.gaps:
+            words.append(
+                f"Periods are missing in {counted(self.gaps, 'place')}: no run and no difference of"
+                f" neighbours reaches across."
+            )
+        if self.immature:
+            words.append(
+                f"{counted(self.immature, 'period')} that records may still reach (grey) "
+                f"{'is' if self.immature == 1 else 'are'} not judged."
+            )
         return words
 
     def plot(self, ax: Axes | None = None) -> Axes:
         ax, table = look.axes(ax), self.table
+        times = 100 if self.data in ("share", "nps") and self.kind != "np" else 1
         limit = {"color": look.MEANING["limit"], "lw": 1.2}
-        ax.step(table["period"], table["low"] * 100, where="mid", **limit)
-        ax.step(table["period"], table["high"] * 100, where="mid", **limit, label="limits")
-        ax.axhline(self.centre * 100, **limit, ls="--", label="centre of the baseline")
+        ax.step(table["period"], table["low"] * times, where="mid", **limit)
+        ax.step(table["period"], table["high"] * times, where="mid", **limit, label="limits")
+        ax.step(
+            table["period"], table["centre"] * times, where="mid", **limit, ls="--", label="centre"
+        )
         if np.isfinite(self.target):
-            ax.axhline(self.target * 100, color=look.MEANING["other"], ls=":", label="target")
-        ax.plot(table["period"], table["rate"] * 100, color=look.MEANING["usual"], lw=0.8)
+            ax.axhline(self.target * times, color=look.MEANING["other"], ls=":", label="target")
+        ax.plot(table["period"], table["rate"] * times, color=look.MEANING["usual"], lw=0.8)
         for signal, what in (("", "usual"), ("worse", "worse"), ("better", "better")):
-            some = table[table["signal"] == signal]
-            ax.plot(some["period"], some["rate"] * 100, **_marker(what), label=signal or None)
-        if self.baseline_periods < self.periods:
-            after = table.loc[~table["baseline"], "period"].iloc[0]
-            ax.axvline(after, color=look.MEANING["limit"], ls=":", label="baseline ends")
-        ax.legend(
-            fontsize="small", frameon=False, ncols=6, loc="upper left", bbox_to_anchor=(0, -0.18)
-        )
+            some = table[(table["signal"] == signal) & table["mature"]]
+            ax.plot(some["period"], some["rate"] * times, **_marker(what), label=signal or None)
+        _draw_young(ax, table["period"], table["rate"] * times, ~table["mature"])
+        after = table.loc[~table["baseline"], "period"]
+        if len(after):
+            ax.axvline(after.iloc[0], color=look.MEANING["limit"], ls=":", label="baseline ends")
+        _key(ax, y=-0.18)
         return look.label(
-            look.dates(ax), title="Is the process steady?", x="period", y="share of defects (%)"
+            look.dates(ax), title="Is the process steady?", x="period", y=self._scale()
         )
 
+    def _scale(self) -> str:
+        unit = f" ({self.unit})" if self.unit else ""
+        return {
+            "share": "number of cases" if self.kind == "np" else "share of cases (%)",
+            "rate": f"events per unit{unit}",
+            "count": f"events{unit}",
+            "nps": "promoters less detractors (percentage points)",
+            "gap": "opportunities between events",
+            "time": "time between events (days)",
+        }.get(self.data, f"{'spread' if self.kind == 's' else 'mean'} of the period{unit}")
 
-def p_prime_chart(
+
+def one_chart(
     periods: pd.DataFrame,
     *,
-    period: str = "period",
-    defects: str = "defects",
-    n: str = "n",
+    kind: str = "",
+    rules: str = "",
+    sigmas: float = SIGMAS,
+    sigma_method: str = "",
+    convention: str = "",
+    limits: Limits | None = None,
     baseline_until: str | None = None,
-    better: str = "lower",
+    last: int = 4,
     target: float | None = None,
-    simulations: int = 10_000,
+    unit: str = "",
+    simulations: int = 4_000,
     rng: np.random.Generator,
-) -> PPrime:
-    """Chart a share of defects against limits that allow for more than counting noise.
+) -> Chart:
+    """Chart one series against limits that are taken from its baseline, or were frozen before.
 
     Parameters
     ----------
-    periods : DataFrame, one row per period
-        Columns ``period`` (its first day), ``defects`` and ``n`` (cases).
+    periods : DataFrame, one row per period of one series
+        ``data`` (share, rate, count, mean, score, nps, gap, time), ``period`` (its first day; the
+        day of the event for gap and time), ``n``, ``value`` (events of shares and rates), and where
+        they are known ``series``, ``sd``, ``better`` (lower, if not given) and ``mature``.
+    kind : str, optional
+        Of `chart_limits.KINDS`; if not given p' for shares, u' for rates and counts, i' for means
+        whose ``sd`` is known, else xmr, g for gaps, t for times.
+    rules : str, optional
+        What is a signal, see `signal_rules`; beyond the limits and the longest run if not given.
+    sigmas : float, default 3
+        Where the limits are drawn.
+    sigma_method, convention : str, optional
+        See `chart_limits.limits_from`.
+    limits : Limits, optional
+        Frozen ones; then kind, sigmas, sigma_method and convention are theirs.
     baseline_until : str, optional
-        A date: periods that begin before it are the baseline, from which the
-        limits come; all of them if not given.
-    better : {"lower", "higher"}, default "lower"
-        Which way the share should go.
+        A date: periods that begin before it are the baseline; all of them if not given.
+    last : int, default 4
+        Latest periods for which the chance of a false alarm is told.
     target : float, optional
-        Share that is aimed at, 0 to 1; it is drawn, the limits do not depend on it.
-    simulations : int, default 10_000
+        What is aimed at, in the unit of the series; it is drawn, the limits do not depend on it.
+    unit : str, optional
+        Of what is drawn, for words and picture.
+    simulations : int, default 4_000
         Steady processes from which the false-alarm rates are counted.
     rng : Generator
 
     Returns
     -------
-    PPrime
+    Chart
 
     Raises
     ------
     Problem
-        If a column is missing, a period comes twice, or there are more defects than cases.
+        If a column is missing, a period comes twice, there are more events than cases, or the kind
+        does not suit the data.
     Refusal
-        If the baseline has fewer than 12 periods, expects fewer than two
-        defects (or non-defects) in its median period, or never varies.
+        If the baseline has fewer than 12 periods, expects fewer than two events (or non-events) in
+        its median period and no kind was asked for, or never varies.
 
     Notes
     -----
-    z_i = (p_i - p) / sqrt(p (1 - p) / n_i) with p the share over the
-    baseline; sigma_z is the mean moving range of its z over 2 / sqrt(pi)
-    (unscreened and unrounded) and the limits are
-    p ± 3 sigma_z sqrt(p (1 - p) / n_i) [1]_.  A run on one side of the centre
-    signals when it is longer than round(log2(m) + 3), m the baseline periods
-    off the centre [2]_; all of its periods are marked, and the length stays as
-    it is when weeks are added.
-
-    The false-alarm rates are those of this rule set: beta-binomial counts with
-    the same n, the baseline's share and the standard deviation of its z (at
-    least 1) are charted in the same way, each with limits from its own
-    baseline, so the noise of the limits and the coarseness of small counts are
-    in the rates.  They hold for independent periods that spread like a beta;
-    where log-odds spread like a normal variable, simulation found 22 % where
-    19 % was stated (52 periods, share 0.1, sigma_z 1.8).
+    Limits and conventions: `chart_limits.limits_from`.  The usual rules are beyond the limits, and
+    more in a row on one side of the centre than round(log2(m) + 3), m the baseline periods off the
+    centre [1]_; all points of such a run are marked, and the length stays as it is when periods are
+    added.  The false-alarm rates are those of these limits and rules on steady processes of the
+    law that fits the baseline (`steady_process`), each charted with limits from its own baseline,
+    so that the noise of the limits and the coarseness of small counts are in them.
 
     References
     ----------
-    .. [1] Laney, D. B. (2002). Improved control charts for attributes.
-       Quality Engineering 14, 531-537. doi:10.1081/QEN-120003555
-    .. [2] Anhøj, J., Olesen, A. V. (2014). Run charts revisited. PLoS ONE
-       9(11), e113825. doi:10.1371/journal.pone.0113825
+    .. [1] Anhøj, J., Olesen, A. V. (2014). Run charts revisited. PLoS ONE 9(11), e113825.
+       doi:10.1371/journal.pone.0113825
 
     Examples
     --------
-    10 and 20 defects of 100 in turn: the centre is 0.15, neighbours always
-    differ by 0.1 / sqrt(0.15 * 0.85 / 100) = 2.8006, over 1.1284 gives 2.482.
+    10 and 20 defects of 100 in turn: the centre is 0.15, neighbours always differ by
+    0.1 / sqrt(0.15 * 0.85 / 100) = 2.8006, over 1.1284 gives 2.482.
 
     >>> weeks = pd.DataFrame({"period": pd.date_range("2025-01-06", periods=12, freq="7D"),
-    ...                       "defects": [10, 20] * 6, "n": 100})
-    >>> chart = p_prime_chart(weeks, simulations=100, rng=np.random.default_rng(1))
-    >>> chart.centre, round(chart.sigma_z, 3), chart.worse + chart.better
-    (0.15, 2.482, 0)
+    ...                       "data": "share", "value": [10, 20] * 6, "n": 100})
+    >>> chart = one_chart(weeks, simulations=100, rng=np.random.default_rng(1))
+    >>> chart.kind, chart.centre, round(chart.spread, 3), chart.worse + chart.better
+    ("p'", 0.15, 2.482, 0)
     """
-    used = _usable(periods, period=period, defects=defects, n=n)
-    _need_direction(better)
-    base = _in_baseline(used["period"], baseline_until)
-    centre, sigma_z, expected = _limits(used, base)
-    z = _z(used, centre) / sigma_z
-    allowed = longest_run_allowed(int((z[base] != 0).sum()))
-    table = _chart_table(used, base, centre, sigma_z).assign(
-        **_signals(z, SIGMAS, allowed, worse_above=better == "lower")
-    )
-    return PPrime(
-        table=table[[*_COLUMNS, "signal", "rule", "baseline"]],
-        **_counted(table, left_out=len(periods) - len(used)),
-        centre=centre,
-        sigma_z=sigma_z,
-        expected=expected,
-        run_limit=allowed,
+    rows = _ready(periods)
+    base = _in_baseline(rows["period"], baseline_until) & rows["mature"].to_numpy()
+    frozen = limits is not None
+    limits = limits or _limits_of(rows[base], kind, sigmas, sigma_method, convention)
+    table = _drawn(rows, base, [(None, limits, rules)], frozen)
+    chart = _chart(table, rows, limits, last, simulations, rng)
+    return replace(
+        chart,
+        left_out=len(periods) - len(rows),
+        unit=unit,
         target=np.nan if target is None else float(target),
-        **_chances(used["n"].to_numpy(), base, centre, z * sigma_z, allowed, simulations, rng),
     )
 
 
-def longest_run_allowed(useful: int) -> int:
-    """Longest run on one side of the centre that chance explains among ``useful`` points.
+# --- Every series ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class ControlCharts(Finding):
+    """The charts of all series that are followed.
+
+    Attributes
+    ----------
+    table : DataFrame, one row per series and period
+        The columns of `Chart.table`; ``false_alarm`` and ``false_alarm_since`` are the chances that
+        a steady process signals at least once in the latest periods, and in all since the baseline.
+    last : int
+        How many of the latest periods those are.
+    charted, frozen : int
+        Series with a chart, and those among them with limits from the ledger.
+    alike : tuple of str
+        Series whose neighbouring periods are alike; the chances allow for it.
+    unsteady : tuple of str
+        Series that signal within their own baseline more than chance explains, each with how often.
+    refused : tuple of str
+        Series without a chart, each with the reason.
+    left_out, immature, gaps : int
+        Periods without a case; periods that records may still reach; places where periods are
+        missing.
+    expected_false : float
+        Series that would signal in the latest periods if all were steady, on average.
+    """
+
+    last: int
+    charted: int
+    frozen: int
+    alike: tuple[str, ...]
+    unsteady: tuple[str, ...]
+    refused: tuple[str, ...]
+    left_out: int
+    immature: int
+    gaps: int
+    expected_false: float
+
+    def sentence(self) -> str:
+        since = self.table[~self.table["baseline"] & self.table["mature"]]
+        hits = since[since["signal"] != ""].groupby(["series", "signal"], sort=False).size()
+        hits = hits.sort_values(ascending=False, kind="stable")
+        told = []
+        for signal in ("worse", "better"):
+            names = [
+                f"{look.shorten(name, width=NAME_LETTERS)} in {n}"
+                for (name, which), n in hits.items()
+                if which == signal
+            ]
+            told += [f"for the {signal}: {listed(names, most=SHOWN)}"] * bool(names)
+        first = (
+            f"{_of_series(self.charted)} charted. Periods that signal since the baseline: "
+            f"{'; '.join(told) or 'none'}."
+        )
+        return f"{first}\n{' '.join([self._limits(), self._rates(), *self._cautions()])}"
+
+    def _limits(self) -> str:
+        if not self.frozen:
+            return "The limits rest on the baseline alone."
+        if self.frozen == self.charted:
+            return "The limits are those of the ledger."
+        return (
+            f"The limits of {self.frozen} are those of the ledger, of the others they rest on the "
+            f"baseline."
+        )
+
+    def _rates(self) -> str:
+        chance = self.table.groupby("series")[["false_alarm_since", "false_alarm"]].first()
+        unknown = ", ".join(chance.index[chance["false_alarm"].isna()])
+        if chance["false_alarm"].isna().all():
+            return "How often a steady series would signal is not known: no baseline is at hand."
+        but = f" That of {unknown} is not known." if unknown else ""
+        since, last = (
+            f"{each.min():.0%} to {each.max():.0%}" if self.charted > 1 else f"{each.min():.0%}"
+            for _, each in chance.items()
+        )
+        return (
+            f"A steady series would signal at least once since the baseline with a chance of "
+            f"{since}, in the last {self.last} periods with {last}. If all were steady, "
+            f"{self.expected_false:.2g} of {self.charted} would signal there, on average.{but}"
+        )
+
+    def _cautions(self) -> list[str]:
+        words = []
+        if self.alike:
+            words.append(
+                f"That allows for neighbouring periods being alike in {', '.join(self.alike)}."
+            )
+        if self.unsteady:
+            words.append(
+                f"More signals within the baseline itself than chance explains: "
+                f"{', '.join(self.unsteady)}; limits that rest on an unsteady stretch may be off."
+            )
+        if self.immature:
+            words.append(
+                f"{counted(self.immature, 'period')} that records may still reach (grey)"
+                f" {'is' if self.immature == 1 else 'are'} not judged."
+            )
+        if self.left_out:
+            words.append(f"{counted(self.left_out, 'period')} without a case left out.")
+        if self.gaps:
+            words.append(f"No run reaches across the {counted(self.gaps, 'gap')} in time.")
+        if self.refused:
+            words.append(f"No chart: {'; '.join(self.refused)}.")
+        return words
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        ax = look.axes(ax)
+        names = list(dict.fromkeys(self.table["series"]))
+        for lane, (_, rows) in enumerate(self.table.groupby("series", sort=False)):
+            for offset, style in ((-0.35, "-"), (0, ":"), (0.35, "-")):
+                ax.axhline(lane + offset, color=look.MEANING["limit"], lw=0.8, ls=style)
+            _draw_lane(ax, rows.assign(z=rows["z"] / rows["sigmas"]), lane)
+        after = self.table.loc[~self.table["baseline"], "period"]
+        if len(after):
+            ax.axvline(after.min(), color=look.MEANING["limit"], ls="--", label="baseline ends")
+        ax.set_yticks(range(len(names)), [look.shorten(name, width=34) for name in names])
+        ax.set_ylim(len(names) - 0.4, -0.6)
+        _more_room(ax, len(names))
+        for what in ("worse", "better"):
+            ax.plot([], [], **_marker(what), label=f"signal, {what}")
+        if self.immature:
+            ax.plot([], [], **_YOUNG, label="may still change")
+        _key(ax, y=-0.18, columns=2)
+        return look.label(
+            look.dates(ax),
+            title="Has it left its limits?",
+            x="period (lines: the limits; up: a higher value, of a CTQ more defects)",
+        )
+
+
+def control_charts(
+    series: pd.DataFrame,
+    *,
+    chosen: pd.DataFrame | None = None,
+    limits: pd.DataFrame | None = None,
+    baseline_until: str | None = None,
+    last: int = 4,
+    rng: np.random.Generator,
+    simulations: int = 4_000,
+) -> ControlCharts:
+    """Chart every series against limits frozen in the ledger, else from its baseline.
+
+    Parameters
+    ----------
+    series : DataFrame, one row per series and period
+        ``series`` and the columns of `one_chart`'s periods.
+    chosen : DataFrame, optional
+        ``series``, ``kind``, ``rules``, ``sigmas``, and where there are such ``sigma_method``,
+        ``convention`` and ``chosen`` (rows where it is False are skipped); one row a series, a
+        blank kind with its ``reason`` means no chart.  Series that are not named get the usual.
+    limits : DataFrame, optional
+        Rows of the ledger: ``series``, ``valid_from``, ``rules`` and the columns of
+        `chart_limits.Limits`.  Each period is held against the row in force on its first day,
+        those before the first row against that; a row whose day has not come within the data does
+        not count.  No pattern reaches across a change of limits.
+    baseline_until : str, optional
+        A date: limits rest on the periods that begin before it; on all but the ``last`` that are
+        mature if none is given.
+    last : int, default 4
+        Latest periods for which the chance of a false alarm is told.
+    rng : Generator
+    simulations : int, default 4_000
+
+    Returns
+    -------
+    ControlCharts
+        A series whose baseline cannot bear limits is among ``refused``.
+
+    Raises
+    ------
+    Problem
+        If a column is missing, a series is chosen twice, or a row of the ledger is broken.
+    Refusal
+        If no series can be charted.
+
+    Notes
+    -----
+    See `one_chart`.  Against frozen limits the chances are those of laws such as the baseline might
+    have come from; otherwise each steady process has limits from its own baseline, which are not
+    made anew.
 
     Examples
     --------
-    log2(24) + 3 = 7.58, rounded 8.
-
-    >>> longest_run_allowed(24)
-    8
+    >>> weekly = pd.DataFrame({
+    ...     "series": "answered late", "data": "share", "n": 100, "value": [10, 20] * 8,
+    ...     "period": pd.date_range("2025-01-06", periods=16, freq="7D"), "better": "lower"})
+    >>> charts = control_charts(weekly, rng=np.random.default_rng(1), simulations=200)
+    >>> charts.charted, int(charts.table["baseline"].sum())
+    (1, 12)
     """
-    return round(np.log2(max(useful, 1)) + 3)
+    need_columns(series, ["series", "data", "period", "n", "value"], source="The series")
+    need_whole(last, name="last", least=1)
+    names = list(dict.fromkeys(series["series"]))
+    choice, ledger = _choices(chosen, names), _in_ledger(limits)
+    charts, refused = [], []
+    for name, each in zip(names, rng.spawn(len(names)), strict=True):
+        rows = series[series["series"] == name]
+        held = choice.get(name), ledger.get(name)
+        try:
+            charts.append(_one(rows, *held, baseline_until, last, each, simulations))
+        except Refusal as why:
+            refused.append(f"{name} ({why.what[0].lower()}{why.what[1:].rstrip('.')})")
+    if not charts:
+        raise Refusal(
+            "No series can be charted: "
+            f"{'; '.join(refused) or 'none could be counted over a whole period'}.",
+            "collect more periods, or count over longer ones.",
+        )
+    return _gathered(charts, refused, last)
+
+
+def _gathered(charts: list[Chart], refused: list[str], last: int) -> ControlCharts:
+    return ControlCharts(
+        table=pd.concat([each.table for each in charts], ignore_index=True),
+        last=last,
+        charted=len(charts),
+        frozen=sum(each.frozen for each in charts),
+        alike=tuple(each.series for each in charts if each.alike),
+        unsteady=tuple(
+            f"{each.series} ({each.baseline_signals} of {each.baseline_periods})"
+            for each in charts
+            if each.unsteady
+        ),
+        refused=tuple(refused),
+        left_out=sum(each.left_out for each in charts),
+        immature=sum(each.immature for each in charts),
+        gaps=sum(each.gaps for each in charts),
+        expected_false=float(np.nansum([each.false_alarm for each in charts])),
+    )
+
+
+def _one(rows, choice, ledger, baseline_until, last, rng, simulations) -> Chart:
+    """The chart of one series of several."""
+    ready = _ready(rows)
+    ledger = _come(ledger, ready)
+    for _, limits, _ in ledger:
+        _need_same_data(limits, ready)
+    if ledger:
+        segments, base = ledger, np.zeros(len(ready), dtype=bool)
+    else:
+        choice = {"kind": "", "rules": "", "sigmas": SIGMAS} if choice is None else choice
+        _need_suited(choice)
+        base = _in_baseline(ready["period"], baseline_until or _until(ready, last))
+        base = base & ready["mature"].to_numpy()
+        named = [choice.get(each, "") for each in ("sigma_method", "convention")]
+        own = _limits_of(ready[base], choice["kind"], choice["sigmas"], *named)
+        segments = [(None, own, choice["rules"])]
+    table = _drawn(ready, base, segments, bool(ledger))
+    chart = _chart(table, ready, segments[-1][1], last, simulations, rng)
+    return replace(chart, left_out=len(rows) - len(ready))
+
+
+def _come(ledger: list[tuple] | None, rows: pd.DataFrame) -> list[tuple]:
+    """Frozen limits whose first day has come within the data."""
+    latest = local(rows["period"]).max() if ledger and len(rows) else pd.NaT
+    return [entry for entry in ledger or [] if entry[0] <= latest]
+
+
+def _need_same_data(limits: Limits, rows: pd.DataFrame) -> None:
+    data = str(rows["data"].iloc[0])
+    if limits.data != data:
+        raise Problem(
+            f"The frozen limits of {str(rows['series'].iloc[0])!r} are of data of the kind"
+            f" {limits.data!r}, and the series is now of the kind {data!r}.",
+            "give the series another name, or freeze its limits anew.",
+        )
+
+
+def _until(rows: pd.DataFrame, last: int) -> str:
+    """The day of the first of the latest mature periods."""
+    mature = rows.loc[rows["mature"], "period"]
+    return str(mature.iloc[-min(last, len(mature))]) if len(mature) else "1900-01-01"
+
+
+def _choices(chosen: pd.DataFrame | None, names: list[str]) -> dict[str, dict]:
+    if chosen is None:
+        return {}
+    need_columns(chosen, ["series", "kind", "rules"], source="The choice of charts")
+    rows = chosen[chosen["chosen"].astype(bool)] if "chosen" in chosen else chosen
+    twice = rows.loc[rows["series"].duplicated(), "series"]
+    if len(twice):
+        raise Problem(f"A chart is chosen twice for {twice.iloc[0]!r}.", "keep one row a series.")
+    return {
+        row["series"]: _choice(row) for row in rows.to_dict("records") if row["series"] in names
+    }
+
+
+def _choice(row: dict) -> dict:
+    told = {key: "" if pd.isna(entry) else entry for key, entry in row.items()}
+    return {**told, "sigmas": float(told.get("sigmas") or SIGMAS), "named": True}
+
+
+def _need_suited(choice: dict) -> None:
+    """Refuse what the choice of charts refused."""
+    if choice.get("named") and not choice["kind"]:
+        why = str(choice.get("note") or choice.get("reason") or "No chart suits it")
+        raise Refusal(why, "collect more periods, or count over longer ones.")
+
+
+def _in_ledger(limits: pd.DataFrame | None) -> dict[str, list[tuple]]:
+    """Of each series its frozen limits, the oldest first, each with its first day and rules."""
+    if limits is None or limits.empty:
+        return {}
+    need_columns(limits, ["series", "valid_from", "kind"], source="The ledger of limits")
+    frozen: dict[str, list[tuple]] = {}
+    rows = limits.assign(valid_from=_days(limits["valid_from"]))
+    for row in rows.sort_values("valid_from", kind="stable").to_dict("records"):
+        rules = "" if pd.isna(row.get("rules", "")) else str(row.get("rules", ""))
+        entry = (row["valid_from"], chart_limits.limits_of(row), rules)
+        frozen.setdefault(row["series"], []).append(entry)
+    return frozen
+
+
+def _days(written: pd.Series) -> pd.Series:
+    days = pd.to_datetime(written.astype(str).str[:10], errors="coerce")
+    if days.isna().any():
+        raise Problem(
+            "The ledger of limits has a valid_from that is no date:"
+            f" {written[days.isna()].iloc[0]!r}.",
+            "do not write in the ledger by hand; freeze the limits anew.",
+        )
+    return days
+
+
+# --- The data at the door -------------------------------------------------------------------------
+
+
+def _ready(periods: pd.DataFrame) -> pd.DataFrame:
+    """The periods of one series that have cases, in order of time, with every column."""
+    rows = chart_limits.sound(periods)
+    for name, usual in (("series", ""), ("better", "lower"), ("mature", True)):
+        rows[name] = rows.get(name, usual)
+    for name in ("series", "data", "better"):
+        if len(set(rows[name])) > 1:
+            raise Problem(
+                f"One chart is to hold several {name}: {listed(sorted(set(rows[name])), most=3)}.",
+                "give the rows of one series.",
+            )
+    for better in rows["better"].unique():
+        need_one_of(better, ("lower", "higher"), name="better")
+    return rows.astype({"mature": bool})
+
+
+def _in_baseline(period: pd.Series, until: str | None) -> np.ndarray:
+    if not until:
+        return np.ones(len(period), dtype=bool)
+    if not pd.api.types.is_datetime64_any_dtype(period):
+        raise Problem("The periods are no dates.", "give each period's first day as a date.")
+    return (local(period) < pd.Timestamp(until).tz_localize(None)).to_numpy()
+
+
+def _limits_of(rows: pd.DataFrame, kind: str, sigmas, sigma_method, convention) -> Limits:
+    """Limits from the baseline; where no kind is asked for, of the usual one if it is sound."""
+    if not kind:
+        need_rows(rows, FEWEST_PERIODS, source="The baseline", why="a chart's limits (in periods)")
+        expected = _expected(rows)
+        if expected < FEWEST_EXPECTED:
+            raise Refusal(
+                f"A typical period expects {expected:.1f} events (or non-events), where limits "
+                f"need {FEWEST_EXPECTED:g}: a lone one would be an alarm.",
+                "count over longer periods, or watch the time from one to the next.",
+            )
+        kind = _usual_kind(rows)
+    return chart_limits.limits_from(
+        rows, kind=kind, sigmas=sigmas, sigma_method=sigma_method, convention=convention
+    )
+
+
+def _usual_kind(rows: pd.DataFrame) -> str:
+    data = rows["data"].iloc[0]
+    known = bool((rows["sd"].notna() & (rows["n"] > 1)).all())
+    return USUAL_KIND.get(data, "i'" if known else "xmr")
+
+
+def _expected(rows: pd.DataFrame) -> float:
+    """Events, or non-events of a share if fewer, expected in a typical period; NaN for others."""
+    if rows.empty or rows["data"].iloc[0] not in COUNTED:
+        return np.nan
+    level = float(rows["value"].sum() / rows["n"].sum())
+    rarer = min(level, 1 - level) if rows["data"].iloc[0] == "share" else level
+    return float(rows["n"].median()) * rarer
+
+
+# --- One chart ------------------------------------------------------------------------------------
+
+
+def _drawn(rows: pd.DataFrame, base: np.ndarray, segments: list[tuple], frozen: bool):
+    """Every period against the limits in force, and its signal; the newest segment is told."""
+    starts = [start for start, _, _ in segments]
+    which = np.zeros(len(rows), dtype=int)
+    for number, start in enumerate(starts[1:], start=1):
+        which[(local(rows["period"]) >= start).to_numpy()] = number
+    parts = []
+    for number, (_, limits, rules) in enumerate(segments):
+        mine = which == number
+        if mine.any():
+            some = rows[mine].reset_index(drop=True)
+            own = _frozen_baseline(some, limits) if frozen else base[mine]
+            parts.append(_segment(some, own, limits, rules).assign(segment=number, frozen=frozen))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _segment(rows: pd.DataFrame, base: np.ndarray, limits: Limits, rules: str) -> pd.DataFrame:
+    table = chart_limits.charted(rows, limits)
+    mature = table["mature"].to_numpy()
+    z, rows = table["z"].to_numpy(), table[mature]
+    useful = int((z[base] != 0).sum()) or limits.baseline_periods
+    followed = _rules(rules, useful, limits)
+    gap = chart_limits.missing_before(rows["period"], data=limits.data)
+    names, side = np.full(len(table), "", dtype=object), np.zeros(len(table), dtype=int)
+    names[mature] = signal_rules.marks(z[mature], followed, gap=gap)[1]
+    side[mature] = signal_rules.sides(z[mature], followed, gap=gap)
+    worse = 1 if table["better"].iloc[0] == "lower" else -1
+    alone = np.zeros(len(table), dtype=bool)  # a run that only later periods make long is not one
+    own = chart_limits.missing_before(table.loc[base, "period"], data=limits.data)
+    completing = replace(followed, points="completing")
+    alone[base] = signal_rules.marks(z[base], completing, gap=own)[0]
+    return table.assign(
+        alone=alone,
+        signal=np.select([side == worse, side == -worse], ["worse", "better"], default=""),
+        rule=names.astype(str),
+        baseline=base,
+        kind=limits.kind,
+        rules=str(followed),
+        sigmas=limits.sigmas,
+    )
+
+
+def _rules(text: str, useful: int, limits: Limits) -> signal_rules.Rules:
+    """Rules from their text or the name of their set; the usual ones if there is none."""
+    if text in signal_rules.NAMED:
+        named = signal_rules.rule_set(text, periods=useful)
+        return signal_rules.with_limit(named, limits.sigmas)
+    if text:
+        return signal_rules.rules_of(text)
+    return _usual_rules(limits.sigmas, longest_run_allowed(useful))
+
+
+def _usual_rules(sigmas: float, allowed: int) -> signal_rules.Rules:
+    beyond = signal_rules.Pattern("beyond", size=sigmas)
+    return signal_rules.Rules((beyond, signal_rules.Pattern("run", count=allowed)), points="all")
+
+
+def _frozen_baseline(rows: pd.DataFrame, limits: Limits) -> np.ndarray:
+    """Mature periods that frozen limits rest on."""
+    day = rows["period"].astype(str).str[:10]
+    inside = (day >= limits.baseline_from) & (day <= limits.baseline_to)
+    return (inside & rows["mature"]).to_numpy() & bool(limits.baseline_from)
+
+
+def _gaps(rows: pd.DataFrame) -> int:
+    data = rows["data"].iloc[0] if len(rows) else ""
+    return int(chart_limits.missing_before(rows["period"], data=data).sum())
+
+
+def _chart(table, rows, limits: Limits, last, simulations, rng) -> Chart:
+    """The finding of one series whose periods are drawn and marked."""
+    frozen = bool(table["frozen"].iloc[0])
+    base = _frozen_baseline(rows, limits) if frozen else table["baseline"].to_numpy()
+    law = _law(rows[base], limits)
+    chances = _chances(table, rows[base], law, limits, last, simulations, rng)
+    table = table.assign(**{name: chances[name] for name in ("false_alarm", "false_alarm_since")})
+    return Chart(
+        table=table[CHARTED],
+        **{
+            name: getattr(limits, name)
+            for name in ("data", "kind", "sigma_method", "convention", "centre", "spread", "sigmas")
+        },
+        **_told(table),
+        **chances,
+        unsteady=_unsteady(int(table["alone"].sum()), int(base.sum()), chances["per_point"]),
+        baseline_periods=limits.baseline_periods or int(base.sum()),
+        left_out=0,
+        gaps=_gaps(rows),
+        last=last,
+        unit="",
+        autocorrelation=np.nan if law is None else law.autocorrelation,
+        alike=law is not None and law.correlation != 0,
+        expected=_expected(rows[base]),
+        target=np.nan,
+        frozen=frozen,
+    )
+
+
+def _told(table: pd.DataFrame) -> dict:
+    signals = table["signal"] != ""
+    since = table.loc[~table["baseline"] & signals, "period"]
+    return {
+        "series": str(table["series"].iloc[0]),
+        "rules": table["rules"].iloc[-1],
+        "periods": len(table),
+        "immature": int((~table["mature"]).sum()),
+        "worse": int((table["signal"] == "worse").sum()),
+        "better": int((table["signal"] == "better").sum()),
+        "baseline_signals": int(table["alone"].sum()),
+        "first_since": str(since.iloc[0])[:10] if len(since) else "",
+    }
+
+
+def _unsteady(signals: int, periods: int, per_point: float) -> bool:
+    """Whether more of the baseline signals than chance explains."""
+    if not signals or np.isnan(per_point):
+        return signals > 0
+    return bool(stats.poisson.sf(signals - 1, periods * per_point) < UNSTEADY)
+
+
+def _law(rows: pd.DataFrame, limits: Limits) -> Steady | None:
+    """What the baseline looks like while nothing changes; nothing if it cannot be told."""
+    try:
+        return steady_process.steady_from(rows)
+    except Refusal:
+        return None
+
+
+def _chances(table, base_rows, law: Steady | None, limits, last, simulations, rng) -> dict:
+    """What these limits and rules do on steady processes of the same kind."""
+    names = ("false_alarm", "false_alarm_since", "false_alarm_ever", "per_point", "run_length")
+    if law is None:
+        return dict.fromkeys(names, np.nan)
+    newest = table[(table["segment"] == table["segment"].iloc[-1]) & table["mature"]]
+    after = newest.loc[~newest["baseline"], "n"].to_numpy()
+    before = base_rows["n"].to_numpy()
+    found = steady_process.false_alarms(
+        law,
+        np.concatenate([before, after]),
+        np.arange(len(before) + len(after)) < len(before),
+        kind=limits.kind,
+        sigma_method="" if limits.kind == "t" else limits.sigma_method,
+        convention=limits.convention,
+        sigmas=limits.sigmas,
+        rules=replace(signal_rules.rules_of(table["rules"].iloc[-1]), points="completing"),
+        limits=limits if bool(table["frozen"].iloc[0]) else None,
+        last=last,
+        simulations=simulations,
+        rng=rng,
+    )
+    told = (found.lately, found.since, found.ever, found.per_point, found.run_length)
+    return dict(zip(names, map(float, told), strict=True))
+
+
+# --- Words ----------------------------------------------------------------------------------------
+
+
+def _spelt(number: float, data: str, unit: str) -> str:
+    if data == "share":
+        return f"{number:.1%}"
+    if data == "nps":
+        return f"{number * 100:.0f} points"
+    unit = unit or {"gap": "opportunities", "time": "days"}.get(data, "")
+    return f"{number:.3g} {unit}".strip()
+
+
+def _length(periods: float) -> str:
+    return f"{periods:,.0f} periods" if np.isfinite(periods) else "more periods than simulated"
+
+
+def _unsteady_words(signals: int, periods: int) -> str:
+    return (
+        f"{counted(signals, 'signal')} within the {periods} baseline periods, more than chance "
+        f"explains: limits that rest on an unsteady stretch may be off."
+    )
+
+
+def _of_series(number: int) -> str:
+    return f"{number:,} series"
+
+
+# --- Which characteristics were steady ------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
@@ -386,7 +1031,7 @@ def steadiness(
 
     Notes
     -----
-    One p' chart per CTQ (see `p_prime_chart`), but the rule is made for the
+    One p' chart per CTQ (see `one_chart`), but the rule is made for the
     length of the stretch, since three sigma limits cry wolf the more often the
     more periods are looked at.  Steady processes of the same n, share and
     spread are simulated and charted, limits estimated from each.  Half of the
@@ -430,424 +1075,53 @@ def steadiness(
     )
 
 
-@dataclass(frozen=True, eq=False)
-class ControlCharts(Finding):
-    """The charts of all CTQs, their limits frozen from the baseline.
-
-    Attributes
-    ----------
-    table : DataFrame, one row per CTQ and period
-        ``ctq``, then the columns of `PPrime.table`, then ``false_alarm`` and
-        ``false_alarm_since``: the chances that a steady process signals at
-        least once in the latest periods, and in all since the baseline.  Where
-        neighbouring baseline periods are alike they are those of a process
-        whose neighbours are as much alike, if these are larger.
-    alike : tuple of str
-        CTQs of which that is so.
-    last : int
-        How many of the latest periods those are.
-    charted : int
-        CTQs with a chart.
-    refused : tuple of str
-        The others, each with the reason.
-    """
-
-    alike: tuple[str, ...]
-    last: int
-    charted: int
-    refused: tuple[str, ...]
-
-    def sentence(self) -> str:
-        since = self.table[~self.table["baseline"]]
-        counts = since[since["signal"] != ""].groupby(["ctq", "signal"], sort=False).size()
-        told = [f"{ctq} in {n} (for the {signal})" for (ctq, signal), n in counts.items()]
-        words = [
-            f"{counted(self.charted, 'CTQ')} charted. Signals in the {since['period'].nunique()} "
-            f"periods since the baseline: {', '.join(told) or 'none'}.\n"
-            f"The limits rest on the baseline alone. {self._rates()}"
-        ]
-        if self.alike:
-            words.append(
-                f"That allows for neighbouring periods being alike in {', '.join(self.alike)}."
-            )
-        if self.refused:
-            words.append(f"No chart: {'; '.join(self.refused)}.")
-        return " ".join(words)
-
-    def _rates(self) -> str:
-        chance = self.table.groupby("ctq")[["false_alarm_since", "false_alarm"]].first()
-        low, high = chance.min(), chance.max()
-        since, last = (
-            f"{low[name]:.0%} to {high[name]:.0%}" if self.charted > 1 else f"{low[name]:.0%}"
-            for name in chance
-        )
-        return (
-            f"A steady CTQ would signal at least once since with a chance of {since}, "
-            f"in the last {self.last} periods {last}."
-        )
-
-    def plot(self, ax: Axes | None = None) -> Axes:
-        ax = look.axes(ax)
-        names = list(dict.fromkeys(self.table["ctq"]))
-        for lane, (_, rows) in enumerate(self.table.groupby("ctq", sort=False)):
-            for offset, style in ((-0.35, "-"), (0, ":"), (0.35, "-")):
-                ax.axhline(lane + offset, color=look.MEANING["limit"], lw=0.8, ls=style)
-            _draw_lane(ax, rows.assign(z=rows["z"] / SIGMAS), lane)
-        after = self.table.loc[~self.table["baseline"], "period"]
-        if len(after):
-            ax.axvline(after.min(), color=look.MEANING["limit"], ls="--", label="baseline ends")
-        ax.set_yticks(range(len(names)), [look.shorten(name, width=28) for name in names])
-        ax.set_ylim(len(names) - 0.4, -0.6)
-        for what in ("worse", "better"):
-            ax.plot([], [], **_marker(what), label=f"signal, {what}")
-        ax.legend(
-            fontsize="small", frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=3
-        )
-        return look.label(
-            look.dates(ax),
-            title="Has it left its limits?",
-            x="period (lines: the limits; up: more defects)",
-        )
-
-
-def control_charts(
-    weekly: pd.DataFrame,
-    *,
-    baseline_until: str | None = None,
-    last: int = 4,
-    rng: np.random.Generator,
-    simulations: int = 10_000,
-) -> ControlCharts:
-    """Chart every CTQ against limits frozen from its baseline.
-
-    Parameters
-    ----------
-    weekly : DataFrame, one row per CTQ and period
-        Columns ``ctq``, ``period`` (first day), ``defects`` and ``n`` (cases).
-    baseline_until : str, optional
-        A date: limits rest on the periods that begin before it; on all but
-        the ``last`` if none is given.
-    last : int, default 4
-        Latest periods for which the chance of a false alarm is told.
-    rng : Generator
-    simulations : int, default 10_000
-
-    Returns
-    -------
-    ControlCharts
-        A CTQ whose baseline cannot bear limits is among ``refused``.
-
-    Notes
-    -----
-    One p' chart per CTQ, see `p_prime_chart`; all signals count defects, so
-    fewer is better.  The chances hold for the baseline's length, and for limits
-    that are not made anew.
-
-    Examples
-    --------
-    >>> weekly = pd.DataFrame({
-    ...     "ctq": "answered in time", "n": 100, "defects": [10, 20] * 8,
-    ...     "period": pd.date_range("2025-01-06", periods=16, freq="7D")})
-    >>> charts = control_charts(weekly, rng=np.random.default_rng(1), simulations=200)
-    >>> charts.charted, int(charts.table["baseline"].sum())
-    (1, 12)
-    """
-    need_columns(weekly, ["ctq", "period", "defects", "n"], source="the counts per CTQ and period")
-    names = list(dict.fromkeys(weekly["ctq"]))
-    charts, refused = [], []
-    for name, each in zip(names, rng.spawn(len(names)), strict=True):
-        rows = weekly[weekly["ctq"] == name]
-        try:
-            charts.append(_frozen(rows, baseline_until, last, each, simulations))
-        except Refusal as why:
-            refused.append(f"{name} ({why.what[0].lower()}{why.what[1:].rstrip('.')})")
-    if not charts:
-        raise Refusal(
-            "No CTQ can be charted: "
-            f"{'; '.join(refused) or 'none could be counted over a whole period'}.",
-            "collect more periods, or count over longer ones.",
-        )
-    return ControlCharts(
-        table=pd.concat(charts, ignore_index=True).drop(columns="alike"),
-        alike=tuple(each["ctq"].iloc[0] for each in charts if each["alike"].iloc[0]),
-        last=last,
-        charted=len(charts),
-        refused=tuple(refused),
-    )
-
-
-def _frozen(rows, baseline_until, last, rng, simulations) -> pd.DataFrame:
-    """One CTQ's chart, with the chance of a false alarm in its latest periods."""
-    until = baseline_until or str(rows["period"].sort_values().iloc[-min(last, len(rows))])
-    chart = p_prime_chart(rows, baseline_until=until, simulations=simulations, rng=rng)
-    base, n = chart.table["baseline"].to_numpy(), chart.table["n"].to_numpy()
-    z = _z(chart.table, chart.centre)
-    shares = _steady_shares(n, chart.centre, _spread(z[base]), simulations, rng)
-    steady = [_standardised(shares, n, base)]
-    if chart.alike:
-        steady.append(_alike(n, base, chart.autocorrelation, simulations, rng))
-    alarms = [_alarms(each, chart.run_limit) for each in steady]
-    watched = np.arange(len(n)) >= len(n) - last
-    lately, since = (
-        float(max(each[:, periods & ~base].any(axis=1).mean() for each in alarms))
-        for periods in (watched, np.ones(len(n), dtype=bool))
-    )
-    return chart.table.assign(
-        ctq=rows["ctq"].iloc[0], false_alarm=lately, false_alarm_since=since, alike=chart.alike
-    )[["ctq", *chart.table.columns, "false_alarm", "false_alarm_since", "alike"]]
-
-
-# --- The data at the door -------------------------------------------------------------------------
-
-_COLUMNS = ["period", "n", "defects", "rate", "z", "centre", "low", "high"]
-
-
-def _usable(periods: pd.DataFrame, *, period: str, defects: str, n: str) -> pd.DataFrame:
-    """The periods with a case, in order of time, under the house's own names."""
-    source = "the counts per period"
-    need_columns(periods, [period, defects, n], source=source)
-    table = pd.DataFrame(
-        {"period": periods[period], "defects": periods[defects], "n": periods[n]}
-    ).sort_values("period", kind="stable")
-    twice = table[table["period"].duplicated()]
-    if len(twice):
-        raise Problem(
-            f"{source}: {twice['period'].iloc[0]} comes twice (first rows: {first_rows(twice)}).",
-            "sum each period into one row.",
-        )
-    table = table[table["n"].fillna(0) != 0].reset_index(drop=True)
-    off = table[~table["defects"].between(0, table["n"]) | (table["n"] < 0)]
-    if len(off):
-        raise Problem(
-            f"{source}: {len(off)} periods have defects below 0, blank, or above their cases "
-            f"(first: {off['period'].iloc[0]}).",
-            "count the defects among the cases of the same period.",
-        )
-    return table.astype({"defects": float, "n": float})
-
-
-def _need_direction(better: str) -> None:
-    if better not in ("lower", "higher"):
-        raise Problem(f"better is {better!r}.", "say 'lower' or 'higher'.")
-
-
-def _in_baseline(period: pd.Series, until: str | None) -> np.ndarray:
-    if until is None:
-        return np.ones(len(period), dtype=bool)
-    if not pd.api.types.is_datetime64_any_dtype(period):
-        raise Problem("The periods are no dates.", "give each period's first day as a date.")
-    return (local(period) < pd.Timestamp(until)).to_numpy()
-
-
-def _limits(used: pd.DataFrame, base: np.ndarray) -> tuple[float, float, float]:
-    """Centre, sigma_z and the count expected in a typical baseline period, or a refusal."""
-    rows = used[base]
-    need_rows(rows, FEWEST_PERIODS, source="The baseline", why="a chart's limits (in periods)")
-    centre = float(rows["defects"].sum() / rows["n"].sum())
-    expected = float(rows["n"].median()) * min(centre, 1 - centre)
-    if expected < FEWEST_EXPECTED:
-        raise Refusal(
-            f"A typical period expects {expected:.1f} defects (or non-defects), where limits need "
-            f"{FEWEST_EXPECTED:g}: a lone one would be an alarm.",
-            "count over longer periods, or watch the time from one to the next.",
-        )
-    sigma_z = float(np.abs(np.diff(_z(rows, centre))).mean() / D2)
-    if sigma_z == 0:
-        raise Refusal(
-            "The share is the same in every baseline period.",
-            "check how the defects were counted; real counts vary.",
-        )
-    return centre, sigma_z, expected
-
-
-def _z(rows: pd.DataFrame, centre: float) -> np.ndarray:
-    share = (rows["defects"] / rows["n"]).to_numpy()
-    return (share - centre) / np.sqrt(centre * (1 - centre) / rows["n"].to_numpy())
-
-
-# --- One chart ------------------------------------------------------------------------------------
-
-
-def _chart_table(used: pd.DataFrame, base: np.ndarray, centre: float, sigma_z: float):
-    half = SIGMAS * sigma_z * np.sqrt(centre * (1 - centre) / used["n"])
-    return used.assign(
-        defects=used["defects"].astype(int) if _whole(used["defects"]) else used["defects"],
-        n=used["n"].astype(int) if _whole(used["n"]) else used["n"],
-        rate=used["defects"] / used["n"],
-        z=_z(used, centre) / sigma_z,
-        centre=centre,
-        low=np.maximum(centre - half, 0.0),
-        high=np.minimum(centre + half, 1.0),
-        baseline=base,
-    )
-
-
-def _whole(values: pd.Series) -> bool:
-    return bool((values == values.round()).all())
-
-
-def _signals(z: np.ndarray, k: float, allowed: int, *, worse_above: bool) -> dict[str, np.ndarray]:
-    """Mark each period: beyond the limits, part of a run that is too long, or neither."""
-    beyond, run = np.abs(z) > k, _in_long_run(z, allowed)
-    worse = (z > 0) == worse_above
-    rules = ["beyond the limits, long run", "beyond the limits", "long run"]
-    return {
-        "signal": np.where(beyond | run, np.where(worse, "worse", "better"), ""),
-        "rule": np.select([beyond & run, beyond, run], rules, default=""),
-    }
-
-
-def _in_long_run(z: np.ndarray, allowed: int) -> np.ndarray:
-    """Periods of every run on one side of the centre longer than ``allowed``.
-
-    A period exactly on the centre neither breaks a run nor counts in it.
-    """
-    off = np.flatnonzero(z)
-    side = np.sign(z[off])
-    number = np.cumsum(np.r_[True, side[1:] != side[:-1]]) if len(off) else np.array([], dtype=int)
-    marked = np.zeros(len(z), dtype=bool)
-    marked[off] = np.bincount(number)[number] > allowed
-    return marked
-
-
-def _counted(table: pd.DataFrame, *, left_out: int) -> dict:
-    since = table.loc[~table["baseline"] & (table["signal"] != ""), "period"]
-    return {
-        "periods": len(table),
-        "baseline_periods": int(table["baseline"].sum()),
-        "left_out": left_out,
-        "worse": int((table["signal"] == "worse").sum()),
-        "better": int((table["signal"] == "better").sum()),
-        "first_since": str(since.iloc[0])[:10] if len(since) else "",
-    }
-
-
-def _autocorrelation(z: np.ndarray) -> np.ndarray:
-    """Correlation of neighbours along the last axis."""
-    centred = z - z.mean(axis=-1, keepdims=True)
-    return (centred[..., 1:] * centred[..., :-1]).sum(axis=-1) / (centred**2).sum(axis=-1)
-
-
-# --- Steady processes, charted in the same way ----------------------------------------------------
-
-
-def _chances(n, base, centre, z, allowed, simulations, rng) -> dict:
-    """What this chart's rules do on steady processes of the same kind."""
-    shares = _steady_shares(n, centre, _spread(z[base]), simulations, rng)
-    steady = _standardised(shares, n, base)
-    signals, usual = _alarms(steady, allowed), _usual_autocorrelation(steady[:, base])
-    mine = float(_autocorrelation(z[base]))
-    alike = mine > usual
-    return {
-        "false_alarm": float(signals.any(axis=1).mean()),
-        "false_alarm_since": float(signals[:, ~base].any(axis=1).mean()),
-        "per_point": float((np.abs(steady) > SIGMAS).mean()),
-        "autocorrelation": mine,
-        "alike": bool(alike),
-        "false_alarm_alike": float(
-            _alarms(_alike(n, base, mine, simulations, rng), allowed).any(axis=1).mean()
-        )
-        if alike
-        else np.nan,
-    }
-
-
-def _alarms(z: np.ndarray, allowed: int) -> np.ndarray:
-    return (np.abs(z) > SIGMAS) | (_running(z) > allowed)
-
-
-def _spread(z: np.ndarray) -> float:
-    """Standard deviation of binomial z: for a steady process surer than the moving range."""
-    return float(z.std(ddof=1))
-
-
-def _steady_shares(n, centre, spread, simulations, rng) -> np.ndarray:
-    """Shares of steady processes, shape (simulations, periods).
-
-    Beta-binomial with variance max(spread, 1)^2 p (1 - p) / n in each period.
-    """
-    size = (simulations, len(n))
-    cases = np.maximum(np.round(n), 1).astype(np.int64)
-    if spread <= 1:
-        return rng.binomial(cases, centre, size=size) / cases
-    rho = np.clip((spread**2 - 1) / np.maximum(cases - 1, 1), 1e-12, 0.99)
-    share = rng.beta(centre * (1 / rho - 1), (1 - centre) * (1 / rho - 1), size=size)
-    return rng.binomial(cases, share) / cases
-
-
-def _alike(n, base, correlation, simulations, rng) -> np.ndarray:
-    """Standardised charts of normal processes whose neighbours are correlated."""
-    z = rng.normal(size=(simulations, len(n)))
-    for t in range(1, len(n)):
-        z[:, t] = correlation * z[:, t - 1] + np.sqrt(1 - correlation**2) * z[:, t]
-    # a share of one half with a spread so small that nothing is cut off at 0 or 1
-    return _standardised(0.5 + 1e-3 * z / np.sqrt(n), n, base)
-
-
-def _standardised(share: np.ndarray, n: np.ndarray, base: np.ndarray) -> np.ndarray:
-    """Each row's distance from its own centre in its own sigma'; 0 where there is no spread."""
-    centre = (share[:, base] @ n[base] / n[base].sum())[:, None]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        z = (share - centre) / np.sqrt(centre * (1 - centre) / n)
-        z = z / (np.abs(np.diff(z[:, base], axis=1)).mean(axis=1, keepdims=True) / D2)
-    return np.nan_to_num(z, nan=0.0, posinf=0.0, neginf=0.0)
-
-
-def _running(z: np.ndarray) -> np.ndarray:
-    """How long the run on one side has become at each period, row by row."""
-    side = np.sign(z).astype(np.int8)
-    last, length = np.zeros(len(z), dtype=np.int8), np.zeros(len(z), dtype=np.int32)
-    running = np.zeros(z.shape, dtype=np.int32)
-    for t in range(z.shape[1]):
-        now = side[:, t]
-        length = np.where(now == 0, length, np.where(now == last, length + 1, 1))
-        last = np.where(now == 0, last, now)
-        running[:, t] = np.where(now == 0, 0, length)
-    return running
-
-
-def _usual_autocorrelation(z: np.ndarray) -> float:
-    with np.errstate(invalid="ignore"):
-        return float(np.nanquantile(_autocorrelation(z), ALIKE))
-
-
-# --- One lane of the steadiness question ----------------------------------------------------------
-
-
 def _lane(rows, name, until, rng, simulations, budget) -> tuple[dict, pd.DataFrame]:
-    used = _usable(rows, period="period", defects="defects", n="n")
+    """One CTQ's verdict and points, or why there is none."""
+    used = _ready(rows.assign(data="share", value=rows["defects"], series=name, better="lower"))
     used = used[_in_baseline(used["period"], until)].reset_index(drop=True)
-    base = np.ones(len(used), dtype=bool)
     try:
-        centre, sigma_z, _ = _limits(used, base)
+        limits = _limits_of(used, "", SIGMAS, "", "")
     except Refusal as why:
         return _no_verdict(name, used, why)
-    n, z = used["n"].to_numpy(), _z(used, centre) / sigma_z
-    shares = _steady_shares(n, centre, _spread(z * sigma_z), simulations, rng)
-    steady = _standardised(shares, n, base)
+    table = chart_limits.charted(used, limits)
+    n, base, gap = _shape(used)
+    law = steady_process.steady_from(used)
+    plain = replace(law, correlation=0.0)
+    steady = steady_process.scores(plain, n, base, kind="p'", simulations=simulations, rng=rng)
     k, allowed, false_alarm = _rule_within(steady, budget)
-    marks = _signals(z, k, allowed, worse_above=True)["signal"]
-    mine = float(_autocorrelation(z))
-    alike = mine > _usual_autocorrelation(steady)
-    note = _alike_note(mine, _alike(n, base, mine, simulations, rng), k, allowed) if alike else ""
-    half = k * sigma_z * np.sqrt(centre * (1 - centre) / np.median(n))
-    signals = int((marks != "").sum())
+    marks = _marked(table["z"].to_numpy(), _usual_rules(k, allowed), gap)
+    note = _alike_note(law, n, base, k, allowed, simulations, rng) if law.correlation else ""
     row = {
         "ctq": name,
         "periods": len(used),
-        "steady": "no" if signals else "yes",
-        "signals": signals,
-        "centre": centre,
-        "low": max(centre - half, 0.0),
-        "high": min(centre + half, 1.0),
-        "sigma_z": sigma_z,
+        "steady": "no" if (marks != "").any() else "yes",
+        "signals": int((marks != "").sum()),
+        **_span(table, limits, k),
         "limit_sigma": k,
         "run_limit": allowed,
         "false_alarm": false_alarm,
-        "autocorrelation": mine,
+        "autocorrelation": law.autocorrelation,
         "note": note,
     }
-    return row, _points(name, used["period"], z / k, marks)
+    return row, _points(name, used["period"], table["z"].to_numpy() / k, marks)
+
+
+def _shape(used: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    gap = chart_limits.missing_before(used["period"])
+    return used["n"].to_numpy(), np.ones(len(used), dtype=bool), gap
+
+
+def _marked(z: np.ndarray, rules: signal_rules.Rules, gap: np.ndarray) -> np.ndarray:
+    side = signal_rules.sides(z, rules, gap=gap)
+    return np.select([side > 0, side < 0], ["worse", "better"], default="")
+
+
+def _span(table: pd.DataFrame, limits: Limits, k: float) -> dict[str, float]:
+    """Centre and limits in a period of median n."""
+    p, n = limits.centre, float(table["n"].median())
+    half = k * limits.spread * np.sqrt(p * (1 - p) / n)
+    low, high = max(p - half, 0.0), min(p + half, 1.0)
+    return {"centre": p, "low": low, "high": high, "sigma_z": limits.spread}
 
 
 def _no_verdict(name: str, used: pd.DataFrame, why: Refusal) -> tuple[dict, pd.DataFrame]:
@@ -870,7 +1144,7 @@ def _points(name: str, period: pd.Series, z: np.ndarray, marks: np.ndarray) -> p
 
 def _rule_within(steady: np.ndarray, budget: float) -> tuple[float, int, float]:
     """Limit in sigma', longest run allowed, and the share of steady processes that signal."""
-    longest, farthest = _running(steady).max(axis=1), np.abs(steady).max(axis=1)
+    longest, farthest = signal_rules.running(steady).max(axis=1), np.abs(steady).max(axis=1)
     allowed = int(np.ceil(np.quantile(longest, 1 - budget / 2, method="inverted_cdf")))
     by_run = longest > allowed
     spare = int(np.floor(budget * len(steady))) - int(by_run.sum())
@@ -879,27 +1153,52 @@ def _rule_within(steady: np.ndarray, budget: float) -> tuple[float, int, float]:
     return k, allowed, float((by_run | (farthest > k)).mean())
 
 
-def _alike_note(mine: float, z: np.ndarray, k: float, allowed: int) -> str:
-    share = ((np.abs(z) > k) | (_running(z) > allowed)).any(axis=1).mean()
+def _alike_note(law: Steady, n, base, k, allowed, simulations, rng) -> str:
+    z = steady_process.scores(law, n, base, kind="p'", simulations=simulations, rng=rng)
+    share = signal_rules.marks(z, _usual_rules(k, allowed))[0].any(axis=1).mean()
     return (
-        f"neighbouring periods are alike (correlation {mine:.2f}): with as much, a process "
-        f"without any change would signal with a chance of about {share:.0%}"
+        f"neighbouring periods are alike (correlation {law.autocorrelation:.2f}): with as much, a "
+        f"process without any change would signal with a chance of about {share:.0%}"
     )
 
 
 # --- Drawing --------------------------------------------------------------------------------------
+
+_SIZE = {"usual": 3.0, "worse": 7.0, "better": 7.0}
 
 
 def _marker(what: str) -> dict:
     return {"marker": look.MARKER[what], "color": look.MEANING[what], "ls": "", "ms": _SIZE[what]}
 
 
-_SIZE = {"usual": 3.0, "worse": 7.0, "better": 7.0}
-
-
 def _draw_lane(ax: Axes, points: pd.DataFrame, lane: int) -> None:
     height = lane - 0.35 * points["z"].clip(-1.3, 1.3)
     ax.plot(points["period"], height, color=look.MEANING["usual"], lw=0.7)
+    young = ~points["mature"] if "mature" in points else np.zeros(len(points), dtype=bool)
     for signal, what in (("", "usual"), ("worse", "worse"), ("better", "better")):
-        some = points["signal"] == signal
+        some = (points["signal"] == signal) & ~young
         ax.plot(points.loc[some, "period"], height[some], **_marker(what))
+    _draw_young(ax, points["period"], height, young, named=False)
+
+
+_YOUNG = {"marker": "o", "ls": "", "ms": 4, "mfc": "white", "color": look.MEANING["limit"]}
+
+
+def _draw_young(ax: Axes, period, height, young, *, named: bool = True) -> None:
+    """Periods that records may still reach: hollow and grey."""
+    if young.any():
+        label = "may still change" if named else None
+        ax.plot(period[young], height[young], **_YOUNG, label=label)
+
+
+def _key(ax: Axes, *, y: float, columns: int = 5) -> None:
+    below = {"loc": "upper left", "bbox_to_anchor": (0, y)}
+    ax.legend(fontsize="small", frameon=False, ncols=columns, **below)
+
+
+def _more_room(ax: Axes, lanes: int) -> None:
+    """A picture that holds nothing else grows with its lanes."""
+    more = 0.4 * (lanes - 8)
+    if more > 0 and len(ax.figure.axes) == 1:
+        width, height = ax.figure.get_size_inches()
+        ax.figure.set_size_inches(width, height + more)
