@@ -93,7 +93,7 @@ def weeks_of(panel: pd.DataFrame, *, fewest_sites: int = 1) -> Weeks:
     ((1, 12), 11)
     """
     need_columns(panel, ["site", "period", "n", "mean"], source="The panel")
-    _need_sound_panel(panel)
+    need_sound_panel(panel)
     wide = panel.assign(site=panel["site"].astype("str")).pivot_table(
         index="site", columns="period", values="mean"
     )
@@ -123,9 +123,12 @@ def weeks_of(panel: pd.DataFrame, *, fewest_sites: int = 1) -> Weeks:
     )
 
 
-def _need_sound_panel(panel: pd.DataFrame) -> None:
+def need_sound_panel(panel: pd.DataFrame) -> None:
+    """Insist on dates, numbers, and one row a site and week."""
     if not pd.api.types.is_datetime64_any_dtype(panel["period"]):
-        raise Problem("'period' does not hold dates.", "give the first day of each week.")
+        raise Problem(
+            "'period' does not hold dates (text is not a date).", "give the first day of each week."
+        )
     twice = panel[panel.duplicated(["site", "period"])]
     if len(twice):
         raise Problem(

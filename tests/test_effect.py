@@ -18,6 +18,7 @@ from sqm.checks import Problem, Refusal
 from sqm.clock import Calendar
 from sqm.methods import effect
 from sqm.methods.effect import difference_in_differences, site_weeks
+from sqm.panel_change import Choices, Fit, each_site, two_way
 
 REFERENCE = Path(__file__).parent / "reference"
 WORKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri")
@@ -117,7 +118,7 @@ def test_published_card_and_krueger():
         }
     )
     dose = long["period"] * np.tile(wide["new_jersey"], 2)
-    fit = effect._two_way(long, dose, confidence=0.95)
+    fit = two_way(long, dose, confidence=0.95)
     assert fit.estimate == pytest.approx(case["balanced"]["did"], abs=1e-6)
     assert fit.standard_error == pytest.approx(case["balanced"]["se_hc2_welch"], abs=1e-6)
     assert fit.standard_error == pytest.approx(case["published"]["standard_error"], abs=0.005)
@@ -129,7 +130,7 @@ def test_published_organ_donations():
     long = rates.melt(var_name="site", value_name="mean", ignore_index=False)
     long = long.rename_axis("period").reset_index().assign(n=1)
     dose = (long["site"] == case["treated"]) & (long["period"] >= case["first_after"])
-    fit = effect._two_way(long, dose, confidence=0.95)
+    fit = two_way(long, dose, confidence=0.95)
     assert (len(long), fit.sites) == (case["expected"]["n"], case["expected"]["states"])
     assert fit.estimate == pytest.approx(case["expected"]["did"], abs=1e-6)
 
@@ -258,9 +259,9 @@ def test_a_drift_before_the_change_is_exposed():
 
 
 def test_choices_can_contradict_the_interval():
-    did = effect._Fit(-20.6, -40.9, -0.3, 8.0, 5.8, 100, 12)
-    chance = effect._Choices(0.11, 55, 495, True)
-    few = effect._Choices(0.33, 2, 6, True)
+    did = Fit(-20.6, -40.9, -0.3, 8.0, 5.8, 100, 12)
+    chance = Choices(0.11, 55, 495, True)
+    few = Choices(0.33, 2, 6, True)
     assert effect._verdict(did, chance, "lower", 0.95) == "no change shown"
     assert effect._verdict(did, few, "lower", 0.95) == "improved"
 
@@ -392,10 +393,10 @@ def test_the_interval_covers_and_single_sites_raise_few_false_alarms():
         panel = year(rng, before=10, after=4, step=0.08)
         panel["treated"] = panel["site"].isin(CHANGED)
         panel["after"] = panel["period"] >= "2025-03-17"
-        fit = effect._two_way(panel, panel["after"] * panel["treated"], confidence=0.95)
+        fit = two_way(panel, panel["after"] * panel["treated"], confidence=0.95)
         covered.append(fit.low <= 0.08 <= fit.high)
         narrow.append(abs(fit.estimate - 0.08) <= 1.96 * fit.standard_error)
-        alone = effect._called(effect._each_site(panel, 0.95), "higher", 0.95)
+        alone = effect._called(each_site(panel, panel["after"], confidence=0.95), "higher", 0.95)
         false_calls.append(effect._counts(alone)["called_without"] > 0)
     assert 0.90 <= np.mean(covered) <= 0.99
     assert np.mean(narrow) < np.mean(covered)

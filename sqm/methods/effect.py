@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from itertools import combinations
-from math import comb
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from scipy import linalg, stats
 
-from sqm import clock, look
-from sqm.checks import Problem, Refusal, nearest, need_columns, need_share
+from sqm import look
+from sqm.checks import need_one_of, need_share
 from sqm.finding import Finding
 from sqm.interval import digits_for, spell
+from sqm.panel_change import (
+    PERMUTATIONS,
+    WEEK,
+    Choices,
+    Fit,
+    checked,
+    contradicted,
+    day_of,
+    each_site,
+    fits_of,
+    need_enough,
+    usable,
+)
+from sqm.panel_change import site_weeks as site_weeks  # a notebook makes the panel from here
 
 NO_CHANGE = "no change shown"
-WEEKS_BEFORE, WEEKS_AFTER = 8, 2  # the fewest that bear the question
-WEEK = pd.Timedelta(days=7)
-QUARTER = 13  # weeks; the unit of time of the slope before the change
-
-_PANEL = ("site", "period", "n", "mean")
-
 LABELS = {
     "did": "difference in differences",
     "naive": "before and after, sites with the change",
@@ -200,9 +204,10 @@ class DifferenceInDifferences(Finding):
         gone = f"; {_weeks(self.weeks_left_out)} left out" if self.weeks_left_out else ""
         if self.sites_left_out:
             gone += f"; left out for want of weeks: {', '.join(self.sites_left_out)}"
+        blank = f", {self.left_out:,} more had no value" if self.left_out else ""
         return (
             f"It rests on {self.weeks_before} whole weeks before and {self.weeks_after} after;"
-            f" {self.n:,} records, {self.left_out:,} more had no value{gone}."
+            f" {self.n:,} records{blank}{gone}."
         )
 
     def _doubt(self) -> str:
@@ -270,60 +275,6 @@ class DifferenceInDifferences(Finding):
         return spell(*limits, confidence=self.confidence, digits=digits, unit=unit)
 
 
-def site_weeks(
-    records: pd.DataFrame,
-    *,
-    time: str = "arrived",
-    site: str = "site",
-    measure: str,
-    calendar: clock.Calendar,
-) -> pd.DataFrame:
-    """Average a measure by site and whole week.
-
-    Parameters
-    ----------
-    records : DataFrame, one row a contact
-    time, site, measure : str
-        Columns: when, where, and what is averaged (numbers, or yes and no).
-    calendar : Calendar
-        Says when a week starts and which days are worked.
-
-    Returns
-    -------
-    DataFrame, one row a site and week with a value
-        ``site``, ``period`` (the week's first day, local, without zone), ``n``
-        (records with a value), ``mean``, ``left_out`` (records without one).
-        A row without a time or a site is in no site-week.
-
-    Raises
-    ------
-    Problem
-        If a column is missing, or ``measure`` is text.
-
-    Examples
-    --------
-    >>> week = pd.DataFrame({"arrived": pd.date_range("2025-09-29", periods=7), "site": "N1",
-    ...                      "resolved": [True, True, False, None, True, None, None]})
-    >>> site_weeks(week, measure="resolved", calendar=clock.Calendar())[
-    ...     ["n", "mean", "left_out"]].values.tolist()
-    [[4.0, 0.75, 3.0]]
-    """
-    need_columns(records, [time, site, measure], source="The table of records")
-    when = records[time]
-    frame = pd.DataFrame(
-        {
-            "site": records[site],
-            "period": clock.week_of(when, calendar=calendar),
-            "value": _numbers(records[measure], name=measure),
-        }
-    ).dropna(subset=["site", "period"])
-    frame = frame[frame["period"].isin(clock.whole_weeks(when, calendar=calendar))]
-    by = frame.groupby(["site", "period"], sort=True)["value"]
-    panel = by.agg(n="count", mean="mean", rows="size").reset_index()
-    panel["left_out"] = panel.pop("rows") - panel["n"]
-    return panel[panel["n"] > 0].reset_index(drop=True)
-
-
 def difference_in_differences(
     panel: pd.DataFrame,
     *,
@@ -334,7 +285,7 @@ def difference_in_differences(
     better: str,
     confidence: float = 0.95,
     rng: np.random.Generator,
-    permutations: int = 4999,
+    permutations: int = PERMUTATIONS,
 ) -> DifferenceInDifferences:
     """Measure what a change did at some sites, with the other sites for comparison.
 
@@ -429,15 +380,14 @@ def difference_in_differences(
     (3.0, 4.0, 'no change shown')
     """
     need_share(confidence, name="confidence")
-    if better not in ("lower", "higher"):
-        raise Problem(f"better is {better!r}.", nearest(better, ["lower", "higher"]))
-    day = _day(change_on)
-    used = _usable(_checked(panel, treated), day)
-    _need_enough(used)
-    fits, chosen = _fits(used, confidence, rng, permutations)
+    need_one_of(better, ("lower", "higher"), name="better")
+    day = day_of(change_on)
+    used = usable(checked(panel, treated), day)
+    need_enough(used)
+    fits, chosen = fits_of(used, confidence, rng, permutations)
     did, by_chance = fits["did"], chosen["did"]
     verdict = _verdict(did, by_chance, better, confidence)
-    alone = _called(_each_site(used, confidence), better, confidence)
+    alone = _called(each_site(used, used["after"], confidence=confidence), better, confidence)
     return DifferenceInDifferences(
         table=_table(fits, chosen, verdict, alone).pipe(_named, measure_name, unit),
         measure_name=measure_name,
@@ -466,114 +416,6 @@ def difference_in_differences(
     )
 
 
-# --- What comes in --------------------------------------------------------------------------------
-
-
-def _numbers(values: pd.Series, *, name: str) -> pd.Series:
-    try:
-        return values.astype("Float64").astype(float)
-    except (TypeError, ValueError):
-        raise Problem(
-            f"{name!r} holds text such as {str(values.dropna().iloc[0])!r}.",
-            "give a column of numbers or of True and False.",
-        ) from None
-
-
-def _day(text: str) -> pd.Timestamp:
-    try:
-        return pd.Timestamp(datetime.fromisoformat(str(text))).tz_localize(None).normalize()
-    except ValueError:
-        raise Problem(
-            f"The date of the change, {text!r}, cannot be read.",
-            "write year, month and day: 2025-09-29.",
-        ) from None
-
-
-def _checked(panel: pd.DataFrame, treated: list[str]) -> pd.DataFrame:
-    """The panel in order, with a column ``treated``."""
-    need_columns(panel, ["site", "period", "n", "mean"], source="The panel")
-    if not pd.api.types.is_datetime64_dtype(panel["period"]):
-        raise Problem("'period' is not a date without zone.", "make the panel with site_weeks.")
-    twice = panel[panel.duplicated(["site", "period"])]
-    if len(twice):
-        raise Problem(
-            f"The panel has {twice['site'].iloc[0]!r} twice in the week of"
-            f" {twice['period'].iloc[0]:%Y-%m-%d}.",
-            "give one row a site and week.",
-        )
-    bad = panel[~((panel["n"] > 0) & np.isfinite(panel["mean"].astype(float)))]
-    if len(bad):
-        raise Problem(
-            f"The panel has {len(bad)} rows without records or without a mean"
-            f" (first: {bad['site'].iloc[0]!r}, {bad['period'].iloc[0]:%Y-%m-%d}).",
-            "leave such rows out.",
-        )
-    sites = sorted(panel["site"].astype(str).unique())
-    treated = [str(name) for name in treated]  # a parameters file reads site 12 as a number
-    for name in treated:
-        if name not in sites:
-            raise Refusal(
-                f"The site {name!r} has no whole week of records with a value.",
-                nearest(name, sites) if sites else "collect whole weeks, before and after.",
-            )
-    columns = [name for name in (*_PANEL, "left_out") if name in panel]
-    ordered = panel[columns].sort_values(["site", "period"], ignore_index=True)
-    site = ordered["site"].astype(str)
-    return ordered.assign(site=site, treated=site.isin(treated), mean=ordered["mean"].astype(float))
-
-
-def _usable(panel: pd.DataFrame, day: pd.Timestamp) -> pd.DataFrame:
-    """Weeks that both groups have, at sites that have weeks on both sides of the change."""
-    in_two = (panel["period"] < day) & (panel["period"] + WEEK > day)
-    used = panel[~in_two].assign(after=panel["period"] >= day)
-    while True:
-        both = used.groupby("period")["treated"].transform("nunique") == 2
-        sides = used[both].groupby("site")["after"].nunique()
-        kept = used[both & used["site"].isin(sides.index[sides == 2])]
-        if len(kept) == len(used):
-            return used.reset_index(drop=True)
-        if kept.empty:
-            return _nothing_in_common(panel, used, day)
-        used = kept
-
-
-def _nothing_in_common(panel: pd.DataFrame, used: pd.DataFrame, day: pd.Timestamp) -> pd.DataFrame:
-    """Say why nothing is left to compare."""
-    if not panel["treated"].any() or panel["treated"].all():
-        which = "without" if panel["treated"].all() else "with"
-        raise Refusal(
-            f"There is no site {which} the change.",
-            "name the sites with the change; some sites must go without it.",
-        )
-    span = clock.span_words(panel["period"])
-    raise Refusal(
-        f"Sites with and without the change have no common weeks on both sides of {day:%Y-%m-%d}"
-        f" (weeks in the data: {span}).",
-        "compare sites that were observed at the same time, before and after.",
-    )
-
-
-def _need_enough(used: pd.DataFrame) -> None:
-    for value, which in ((True, "with"), (False, "without")):
-        sites = used.loc[used["treated"] == value, "site"].unique()
-        if len(sites) < 2:
-            raise Refusal(
-                f"Only one site {which} the change can be used ({sites[0]}): what happened to that"
-                " site alone cannot be told from the effect of the change.",
-                "compare two sites or more on each side.",
-            )
-    weeks = used.groupby("after")["period"].nunique()
-    for value, fewest, which in ((False, WEEKS_BEFORE, "before"), (True, WEEKS_AFTER, "after")):
-        if weeks.get(value, 0) < fewest:
-            raise Refusal(
-                f"Both groups have only {_weeks(weeks.get(value, 0), 'whole ')} {which} the change;"
-                f" {fewest} are the fewest that show how weeks differ by themselves.",
-                "collect more weeks.",
-            )
-    if np.ptp(used["mean"]) == 0:
-        raise Refusal("The measure is the same in every week at every site.", "check the measure.")
-
-
 def _extent(panel: pd.DataFrame, used: pd.DataFrame) -> dict:
     """What the answer rests on, and what was set aside."""
     sites = used.drop_duplicates("site")
@@ -588,200 +430,6 @@ def _extent(panel: pd.DataFrame, used: pd.DataFrame) -> dict:
         "n": int(used["n"].sum()),
         "left_out": int(used["left_out"].sum()) if "left_out" in used else 0,
     }
-
-
-# --- Two-way fixed effects ------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Fit:
-    estimate: float
-    low: float
-    high: float
-    standard_error: float
-    degrees_of_freedom: float
-    n: int
-    sites: int
-
-
-def _two_way(rows: pd.DataFrame, dose: pd.Series, *, confidence: float, weeks: bool = True) -> _Fit:
-    """Coefficient of ``dose`` beside site (and week) effects, with a CR2 interval by site."""
-    root = np.sqrt(rows["n"].to_numpy(float))
-    basis = _basis(rows, weeks=weeks)
-    x, y = (_without(basis, root * np.asarray(part, float)) for part in (dose, rows["mean"]))
-    size = float(x @ x)
-    estimate = float(x @ y) / size
-    variance, df = _cr2(
-        np.column_stack([basis, x / np.sqrt(size)]), x, y - x * estimate, rows["site"]
-    )
-    error = float(np.sqrt(variance)) / size
-    half = float(stats.t.ppf((1 + confidence) / 2, df)) * error
-    return _Fit(
-        estimate,
-        estimate - half,
-        estimate + half,
-        error,
-        df,
-        int(rows["n"].sum()),
-        rows["site"].nunique(),
-    )
-
-
-def _basis(rows: pd.DataFrame, *, weeks: bool) -> np.ndarray:
-    """Orthonormal columns that span the site (and week) effects, weighted by root n."""
-    parts = [pd.get_dummies(rows[name]) for name in ("site", "period")[: 1 + weeks]]
-    dummies = np.hstack([part.to_numpy(float) for part in parts])
-    dummies *= np.sqrt(rows["n"].to_numpy(float))[:, None]
-    q, r, _ = linalg.qr(dummies, mode="economic", pivoting=True)
-    size = np.abs(np.diag(r))
-    return q[:, size > 1e-10 * size[0]]
-
-
-def _without(basis: np.ndarray, values: np.ndarray) -> np.ndarray:
-    return values - basis @ (basis.T @ values)
-
-
-def _cr2(
-    design: np.ndarray, x: np.ndarray, residual: np.ndarray, site: pd.Series
-) -> tuple[float, float]:
-    """CR2 variance of x'y, and Satterthwaite's degrees of freedom for it.
-
-    ``design`` is orthonormal and spans the whole model, so that the annihilator
-    M = I - design design' and, for the score vectors q_g = M[:, g] a_g,
-    q_g'q_h = [g = h] a_g'a_g - (design_g'a_g)'(design_h'a_h).
-    """
-    scores, lengths, shadows = [], [], []
-    for rows in site.groupby(site.to_numpy()).indices.values():
-        part = design[rows]
-        values, vectors = np.linalg.eigh(np.eye(len(rows)) - part @ part.T)
-        kept = values > 1e-8
-        a = vectors[:, kept] @ ((vectors[:, kept].T @ x[rows]) / np.sqrt(values[kept]))
-        scores.append(a @ residual[rows])
-        lengths.append(a @ a)
-        shadows.append(part.T @ a)
-    shadows = np.array(shadows)
-    gram = np.diag(lengths) - shadows @ shadows.T
-    return float(np.square(scores).sum()), float(np.trace(gram) ** 2 / np.square(gram).sum())
-
-
-def _fits(
-    used: pd.DataFrame, confidence: float, rng: np.random.Generator, permutations: int
-) -> tuple[dict[str, _Fit], dict[str, _Choices]]:
-    """Every estimate that rests on a group of sites, and what other choices of sites give."""
-    before = used[~used["after"]]
-    moves = {
-        "did": (used, used["after"].astype(float)),
-        "false date": (before, _late_half(before)),
-        "slope": (before, (before["period"] - before["period"].min()) / WEEK / QUARTER),
-    }
-    fits, chosen = {}, {}
-    for kind, value in (("naive", True), ("elsewhere", False)):
-        group = used[used["treated"] == value]
-        fits[kind] = _two_way(group, group["after"], confidence=confidence, weeks=False)
-    for kind, (rows, move) in moves.items():
-        fits[kind] = _two_way(rows, move * rows["treated"], confidence=confidence)
-        chosen[kind] = _other_choices(rows, move, rng, permutations)
-    return fits, chosen
-
-
-def _late_half(before: pd.DataFrame) -> pd.Series:
-    weeks = np.sort(before["period"].unique())
-    return (before["period"] >= weeks[len(weeks) // 2]).astype(float)
-
-
-# --- Chance, site by site and by choosing other sites ---------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Choices:
-    p: float
-    as_large: int
-    choices: int
-    all_choices: bool
-
-
-def _other_choices(
-    rows: pd.DataFrame, move: pd.Series, rng: np.random.Generator, permutations: int
-) -> _Choices:
-    """How often does another choice of as many sites give as large an estimate?
-
-    With a the 0/1 vector of chosen sites and P the moves site by site, the
-    estimate is a'P'My / a'P'MPa: small matrices serve every choice.
-    """
-    products, curve = _site_products(rows, move)
-    treated = rows.groupby("site")["treated"].first().to_numpy()
-    choices, every = _choices(treated, rng, permutations)
-    found = np.abs(choices @ products / np.einsum("ij,jk,ik->i", choices, curve, choices))
-    as_large = int((found >= found[0] * (1 - 1e-9)).sum())
-    return _Choices(as_large / len(found), as_large, len(found), every)
-
-
-def _site_products(rows: pd.DataFrame, move: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """P'My and P'MP, sites in order of name."""
-    root = np.sqrt(rows["n"].to_numpy(float))
-    each = pd.get_dummies(rows["site"]).to_numpy(float) * (root * np.asarray(move))[:, None]
-    inner = _without(_basis(rows, weeks=True), each)
-    return inner.T @ (root * rows["mean"].to_numpy()), inner.T @ inner
-
-
-def _choices(
-    treated: np.ndarray, rng: np.random.Generator, permutations: int
-) -> tuple[np.ndarray, bool]:
-    """Choices of as many sites as were treated, the true one first; all of them if few enough."""
-    sites, k = len(treated), int(treated.sum())
-    every = comb(sites, k) <= permutations
-    if every:
-        others = np.zeros((comb(sites, k), sites))
-        for row, chosen in enumerate(combinations(range(sites), k)):
-            others[row, chosen] = 1
-        others = others[(others != treated).any(axis=1)]
-    else:
-        others = rng.permuted(np.tile(treated, (permutations - 1, 1)), axis=1)
-    return np.vstack([treated, others]).astype(float), every
-
-
-def _each_site(used: pd.DataFrame, confidence: float) -> pd.DataFrame:
-    """Each site by itself against the (other) sites without the change."""
-    products, curve = _site_products(used, used["after"].astype(float))
-    changes = pd.DataFrame(
-        {
-            # the changes are known up to what all sites share, which cancels below
-            "change": np.linalg.lstsq(curve, products, rcond=1e-10)[0],
-            "weight": _balance(used),
-            "treated": used.groupby("site")["treated"].first().to_numpy(),
-        },
-        index=pd.Index(sorted(used["site"].unique()), name="site"),
-    )
-    changes = changes.sort_values("treated", ascending=False, kind="stable")
-    rows = [_alone(changes, site, confidence) for site in changes.index]
-    n = used.groupby("site")["n"].sum()
-    return pd.DataFrame(rows).assign(n=n[changes.index].to_numpy(), sites=1)
-
-
-def _balance(used: pd.DataFrame) -> np.ndarray:
-    """Precision of each site's change: 1 / (1 / n before + 1 / n after)."""
-    n = used.pivot_table(index="site", columns="after", values="n", aggfunc="sum")
-    return (1 / (1 / n).sum(axis="columns")).to_numpy()
-
-
-def _alone(changes: pd.DataFrame, site: str, confidence: float) -> dict:
-    one = changes.loc[site]
-    others = changes[~changes["treated"] & (changes.index != site)]
-    weight, df = others["weight"], len(others) - 1
-    usual = float(np.average(others["change"], weights=weight))
-    row = {
-        "kind": "site" if one["treated"] else "untreated",
-        "label": site,
-        "estimate": float(one["change"]) - usual,
-        **dict.fromkeys(("low", "high", "p"), np.nan),
-    }
-    if df < 1:
-        return row
-    spread = (weight * (others["change"] - usual) ** 2).sum() / df
-    error = float(np.sqrt(spread * (1 / one["weight"] + 1 / weight.sum())))
-    half = float(stats.t.ppf((1 + confidence) / 2, df)) * error
-    p = 2 * float(stats.t.sf(abs(row["estimate"]) / error, df)) if error > 0 else np.nan
-    return {**row, "low": row["estimate"] - half, "high": row["estimate"] + half, "p": p}
 
 
 # --- What goes out --------------------------------------------------------------------------------
@@ -805,10 +453,9 @@ def _counts(alone: pd.DataFrame) -> dict[str, int]:
     }
 
 
-def _verdict(did: _Fit, by_chance: _Choices, better: str, confidence: float) -> str:
+def _verdict(did: Fit, by_chance: Choices, better: str, confidence: float) -> str:
     """A change is claimed where the interval and the choices, if there are enough, agree."""
-    enough = by_chance.choices * (1 - confidence) >= 2
-    if did.low <= 0 <= did.high or (enough and by_chance.p > 1 - confidence):
+    if did.low <= 0 <= did.high or contradicted(by_chance, confidence):
         return NO_CHANGE
     return _direction(did.estimate, better)
 
@@ -818,7 +465,7 @@ def _direction(moved: float, better: str) -> str:
 
 
 def _table(
-    fits: dict[str, _Fit], chosen: dict[str, _Choices], verdict: str, alone: pd.DataFrame
+    fits: dict[str, Fit], chosen: dict[str, Choices], verdict: str, alone: pd.DataFrame
 ) -> pd.DataFrame:
     groups = pd.DataFrame(
         [
@@ -846,7 +493,7 @@ def _named(table: pd.DataFrame, measure: str, unit: str) -> pd.DataFrame:
     return table.assign(assumes=table["kind"].map(ASSUMES))
 
 
-def _limits(name: str, fit: _Fit) -> dict[str, float]:
+def _limits(name: str, fit: Fit) -> dict[str, float]:
     return {name: fit.estimate, f"{name}_low": fit.low, f"{name}_high": fit.high}
 
 
