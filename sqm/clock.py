@@ -250,6 +250,32 @@ def after(table: pd.DataFrame, *, time: str, day: str) -> pd.DataFrame:
     return table[local(table[time]) >= read_day(day) + pd.Timedelta(days=1)]
 
 
+def since(table: pd.DataFrame, *, time: str, day: str = "") -> pd.DataFrame:
+    """Rows whose time lies on a day or after it; all of them if no day is given.
+
+    Examples
+    --------
+    >>> days = pd.DataFrame({"day": pd.date_range("2025-01-01", periods=11)})
+    >>> len(since(days, time="day", day="2025-01-03")), len(since(days, time="day"))
+    (9, 11)
+    """
+    return table[local(table[time]) >= read_day(day)] if day else table
+
+
+def wave_of(times: pd.Series, *, day: str) -> pd.Series:
+    """On which side of a day each time lies: ``before`` or ``after``; blank without a time.
+
+    Examples
+    --------
+    >>> times = pd.Series(pd.to_datetime(["2025-09-28", "2025-09-29", None]))
+    >>> wave_of(times, day="2025-09-29").tolist()
+    ['before', 'after', '']
+    """
+    shown = local(times)
+    side = pd.Series("before", index=times.index).where(shown < read_day(day), "after")
+    return side.where(shown.notna(), "")
+
+
 def read_day(day: str) -> pd.Timestamp:
     """Read a day from a parameter, or say how it is to be written."""
     try:

@@ -9,11 +9,10 @@ from pathlib import Path
 import pandas as pd
 
 import sqm
-from sqm import ledger, parameters, shelf
+from sqm import chart_limits, ledger, parameters, shelf
 from sqm.checks import Problem, nearest
 
-# Ledger: what Control keeps for it, and which of its rows are meant to be written.
-PROPOSED = {"limits": ("limits_proposed", "propose"), "cycles": ("cycle", "")}
+PROPOSED = {"limits": "limits_proposed", "cycles": "cycle"}  # ledger: what Control keeps for it
 SIGNED = ("who", "why", "frozen_on", "sqm")
 
 
@@ -69,11 +68,11 @@ def freeze(
     place = out / found.study / "control"
     folder = root / found.ledger if found.ledger else out / found.study / "ledger"
     written = []
-    for name, (kept, action) in PROPOSED.items():
+    for name, kept in PROPOSED.items():
         if (only and name != only) or not (place / f"{kept}.json").is_file():
             continue
         rows = shelf.recall(kept, shelf=place).table
-        rows = rows[rows["action"] == action].drop(columns="action") if action else rows
+        rows = chart_limits.to_freeze(rows) if name == "limits" else rows
         signed = {"who": who.strip(), "why": why.strip(), "frozen_on": f"{date.today():%Y-%m-%d}"}
         rows = rows.assign(**signed, sqm=sqm.__version__)
         path = folder / f"{name}.csv"

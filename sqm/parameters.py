@@ -33,13 +33,17 @@ HEAD = ("study", "title", "language", "report", "data")
 SETTINGS = ("time_zone", "currency", "calendar", "ledger")
 # What a value must be beyond its kind; a name means the same in every notebook.
 SHARES = {"confidence", "false_alarm", "tolerable", "stability_bar", "band", "tolerance"}
-SHARES |= {"answered_share", "answered_chance"}
+SHARES |= {"answered_share", "answered_chance", "alarm_budget"}
 LEAST = {
-    **dict.fromkeys(("draws", "weeks", "watched", "smallest_group", "limit_s"), 1),
-    **dict.fromkeys(("combinations", "years", "horizon_weeks", "answered_within_s"), 1),
+    **dict.fromkeys(("draws", "weeks", "watched", "alarm_periods", "smallest_group"), 1),
+    **dict.fromkeys(("combinations", "years", "horizon_weeks", "answered_within_s", "limit_s"), 1),
     **dict.fromkeys(("budget", "trial_runs"), 0),
     "resamples": 10,
     "seed": 0,
+}
+ONE_OF = {
+    "decision": ("", "adopt", "adapt", "abandon"),
+    "compared_better": ("lower", "higher"),
 }
 DAY = re.compile(r".*_(until|on)")
 
@@ -462,9 +466,11 @@ def _check_section(phase: str, section: dict, *, root: Path, path: Path) -> list
 def _out_of_range(name: str, value: Any) -> str:
     """Say how a value of the right kind is to be mended; blank if it can be meant."""
     if name in SHARES and not 0 < value < 1:
-        return "give a share between 0 and 1, such as 0.95."
+        return "give a share between 0 and 1, neither of them."
     if name in LEAST and not value >= LEAST[name]:
         return f"give {LEAST[name]} or more."
+    if name in ONE_OF and value not in ONE_OF[name]:
+        return nearest(value, filter(None, ONE_OF[name]))
     if DAY.fullmatch(name) and value:
         try:
             read_day(value)

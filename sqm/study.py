@@ -180,6 +180,8 @@ class Study:
         if not part and whole in _namespace():
             value = _namespace()[whole]
             empty = isinstance(value, str | list | dict | float) and not value
+            if empty and whole not in parameters_of(self.phase, root=self.root):
+                return f"nothing was put into {whole!r}"
             return f"the study sets no {whole!r}" if empty else ""
         if whole in roles.KNOWN:
             return f"the study has no table {whole!r}"

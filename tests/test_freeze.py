@@ -7,6 +7,7 @@ import pytest
 from conftest import write_notebook
 
 from sqm import cli, ledger, shelf
+from sqm.chart_limits import LEDGER
 from sqm.checks import Problem
 from sqm.cli import ALARM, DONE, FAILED, main
 from sqm.finding import Finding
@@ -29,11 +30,12 @@ class Told(Finding):
 told = Told(table=pd.DataFrame({table}))
 shelves.keep(told, "{name}", shelf=shelf, phase="control", answer="", settings={{}})
 """
-PROPOSED = {
+PROPOSED = {name: ["", ""] for name in LEDGER} | {
     "series": ["quick", "sure"],
     "centre": [0.25, 0.1],
     "data_sha256": ["ab", "cd"],
     "action": ["propose", "wait"],
+    "chance": [0.1, 0.2],
 }
 FIRES = {
     "series": ["quick"],
@@ -41,7 +43,7 @@ FIRES = {
     "since": ["2025-10-06"],
     "rule": ["beyond the limits"],
     "owner": ["Ana"],
-    "reaction": ["call for help \x1b[31m"],
+    "reaction": ["call for help \x1b[31m\ntiny: nothing needs a reaction."],
 }
 
 
@@ -76,7 +78,7 @@ def test_what_is_proposed_is_written_once_and_signed(proposed, capsys):
     assert row[["series", "centre", "who", "why"]].to_numpy().tolist() == [
         ["quick", 0.25, "Ana", "first limits"]
     ]
-    assert "action" not in row
+    assert not {"action", "chance"} & set(row)
     before = path.read_bytes()
     assert main([*said[:-1], "said twice"]) == DONE
     assert path.read_bytes() == before
@@ -112,6 +114,7 @@ def test_watch_runs_control_alone_and_its_exit_code_tells(carried_out, capsys):
     assert main(["watch", "tiny"]) == ALARM == 3
     said = capsys.readouterr().err
     assert "tiny: quick since 2025-10-06: beyond the limits. Ana: call for help" in said
+    assert "\ntiny: nothing" not in said
     assert "\x1b" not in said
     assert "analyse" not in said
     assert (carried_out / "out" / "tiny" / "report.html").is_file()

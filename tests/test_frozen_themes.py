@@ -11,7 +11,7 @@ from scipy import stats
 
 from sqm.checks import Problem, Refusal
 from sqm.methods import frozen_themes
-from sqm.methods.frozen_themes import NONE, fit_to_themes, frozen, placed_texts
+from sqm.methods.frozen_themes import NONE, alert_of, fit_to_themes, frozen, placed_texts
 
 MATTERS = {
     1: ["bill", "charge", "invoice", "amount", "euros", "twice", "paid", "account", "fee"],
@@ -76,6 +76,7 @@ def test_nothing_new_gives_no_alarm_and_the_stated_share(kept):
     assert found.misfits / found.judged == pytest.approx(0.05, abs=0.05)
     assert "still fit" in found.sentence().splitlines()[0]
     assert found.table.groupby("period")["count"].sum().sum() == found.judged
+    assert alert_of(found)["state"].tolist() == ["quiet"]
 
 
 def test_a_new_matter_is_found_in_its_month(kept):
@@ -90,6 +91,9 @@ def test_a_new_matter_is_found_in_its_month(kept):
     first = found.sentence().splitlines()[0]
     assert first.startswith("Something new")
     assert len(first) <= 220
+    row = alert_of(found, owner="Ana").loc[0]
+    assert (row["state"], row["since"], row["owner"]) == ("worse", "2025-09-01", "Ana")
+    assert row["note"] == words and row["false_alarm"] == found.false_alarm
 
 
 def test_an_unmet_language_and_a_blank_text_are_counted_apart(kept):

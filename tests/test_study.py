@@ -230,7 +230,9 @@ def test_an_empty_parameter_counts_as_not_set(run, shell):
     here = shell.user_ns["here"]
     shell.user_ns.update(names=[], word="", table={}, count=0, level=None, full=["a"])
     assert [here.lacks(each) for each in ("names", "word", "table")] == [
-        f"the study sets no {name!r}" for name in ("names", "word", "table")
+        "the study sets no 'names'",
+        "nothing was put into 'word'",
+        "nothing was put into 'table'",
     ]
     assert [here.lacks(each) for each in ("count", "level", "full")] == ["", "", ""]
 

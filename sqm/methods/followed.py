@@ -10,13 +10,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from sqm import clock, look
-from sqm.checks import Problem, Refusal, nearest, need_one_of, need_settings
+from sqm.checks import Problem, Refusal, first_rows, nearest, need_one_of, need_settings, need_whole
 from sqm.finding import Finding, counted, listed
 from sqm.predicate import judged, numbers
 
 DATA = ("share", "rate", "count", "mean", "score", "nps", "gap", "time")
 EVENTS = ("count", "rate", "gap", "time")  # each record is an event; no measure is asked for
 ENTRY = ("name", "table", "data", "better")
+TEXTS = ("name", "table", "measure", "of", "exposure")
+TEXTS += ("definition", "unit", "owner", "reaction", "escalation")
+LONGEST_D = 3_660  # days that records may take to arrive
 OPTIONAL = {
     **dict.fromkeys(("measure", "of", "exposure", "definition", "unit", "owner", "reaction"), ""),
     **{"where": None, "target": np.nan, "ripens_d": 0, "escalation": "", "escalate_after": 0},
@@ -29,6 +32,13 @@ EVERY = {
     "day": pd.DateOffset(days=1),
     "week": pd.DateOffset(days=7),
     "month": pd.DateOffset(months=1),
+}
+KIND_WORDS = {
+    **{kind: kind for kind in ("share", "rate", "count", "mean")},
+    "score": "mean score",
+    "nps": "net promoter score",
+    "gap": "gap between events",
+    "time": "time between events",
 }
 
 
@@ -60,7 +70,7 @@ class Followed(Finding):
 
     def sentence(self) -> str:
         kinds = self.table.drop_duplicates("series")["data"].value_counts(sort=False)
-        words = [f"{number} {kind}" for kind, number in kinds.items()]
+        words = [counted(number, KIND_WORDS[kind]) for kind, number in kinds.items()]
         head = (
             f"{self.series} series {'is' if self.series == 1 else 'are'} followed over up to"
             f" {counted(self.periods, 'period')}: {', '.join(words)}.\n"
@@ -73,6 +83,8 @@ class Followed(Finding):
         )
         gone = f"Not followed: {'; '.join(self.without)}." if self.without else ""
         whole = "A week or month cut off at either end of the data is left out. "
+        if (self.table["data"] == "share").any():
+            whole += "A CTQ is followed as the share of its defects: less is better. "
         return (head + young + whole + gone).rstrip()
 
     def plot(self, ax: Axes | None = None) -> Axes:
@@ -84,12 +96,12 @@ class Followed(Finding):
                 some = rows[rows["mature"] == mature]
                 place = np.full(len(some), row)
                 ax.plot(some["period"], place, look.MARKER[what], color=look.MEANING[what], ms=3)
-        ax.set_yticks(range(len(names)), [look.shorten(name, width=30) for name in names])
+        ax.set_yticks(range(len(names)), [look.shorten(name) for name in names])
         ax.set_ylim(len(names) - 0.5, -0.5)
         return look.label(
             look.dates(ax),
             title="What is followed from period to period?",
-            x="period (grey: not mature)",
+            x="period (grey squares: records may still arrive)",
         )
 
 
@@ -160,14 +172,15 @@ def followed(
         why = _cannot(each, tables, times)
         rows = None if why else _series(each, tables, times, calendar)
         if why or rows.empty:
-            without.append(f"{each['name']} ({why or 'no whole week of data'})")
+            few = "fewer than two events" if each["data"] in ("gap", "time") else ""
+            without.append(f"{each['name']} ({why or few or 'no whole week of data'})")
             continue
         rows["mature"] = _mature(rows, each, last, mature_until)
         found.append(rows)
     if not found:
         raise Refusal(
             f"No series has data: {'; '.join(without) or 'none is named'}.",
-            "name CTQs in Define, or series under `followed`, whose tables the study has.",
+            "name CTQs in Define, or series under `also_followed`, whose tables the study has.",
         )
     table = pd.concat(found, ignore_index=True)[COLUMNS]
     young = table.loc[~table["mature"], "series"]
@@ -208,28 +221,46 @@ def _entry(entry: Mapping, at: int) -> dict:
         raise Problem(f"Series number {at} is {entry!r}.", "write it as names and values.")
     who = f"Series {entry['name']!r}" if entry.get("name") else f"Series number {at}"
     need_settings(dict(entry), known=(*ENTRY, *OPTIONAL), needs=ENTRY, name=who)
-    full = {**OPTIONAL, **entry}
+    full = {**OPTIONAL, **{key: value for key, value in entry.items() if value is not None}}
     need_one_of(full["data"], DATA, name=f"{who}: 'data'")
     need_one_of(full["better"], ("lower", "higher"), name=f"{who}: 'better'")
     need_one_of(full["every"], EVERY, name=f"{who}: 'every'")
-    for key in ("name", "table", "measure", "of", "exposure"):
+    for key in TEXTS:
         if not isinstance(full[key], str):
             raise Problem(f"{who}: {key!r} is {full[key]!r}.", "write it as text, between quotes.")
+    if not full["name"].strip():
+        raise Problem(f"{who} has no name.", "name it.")
     if full["data"] not in EVENTS and not full["measure"]:
         raise Problem(f"{who} has no 'measure'.", f"name the column that the {full['data']} is of.")
     if full["data"] == "rate" and not (full["exposure"] or full["of"]):
         raise Problem(f"{who} has no 'exposure'.", "name the table whose records it is counted by.")
     if full["of"] and (full["data"] not in ("share", "rate") or not full["measure"]):
         raise Problem(f"{who} has 'of'.", "it goes with 'measure', for a share or a rate.")
-    if not isinstance(full["where"] or {}, Mapping):
-        raise Problem(f"{who}: 'where' is {full['where']!r}.", "write {column: value}.")
-    _need_days(full["ripens_d"], who)
+    _need_choice(full["where"] or {}, who)
+    if not _is_number(full["ripens_d"]) or not 0 <= full["ripens_d"] <= LONGEST_D:
+        mend = f"give a number of days, 0 to {LONGEST_D:,}."
+        raise Problem(f"{who}: 'ripens_d' is {full['ripens_d']!r}.", mend)
+    if not _is_number(full["target"]) or np.isinf(full["target"]):
+        raise Problem(f"{who}: 'target' is {full['target']!r}.", "give a number, or leave it out.")
+    need_whole(full["escalate_after"], name=f"{who}: 'escalate_after'", least=0)
     return full
 
 
-def _need_days(days: object, who: str) -> None:
-    if isinstance(days, bool) or not isinstance(days, int | float) or not 0 <= days < np.inf:
-        raise Problem(f"{who}: 'ripens_d' is {days!r}.", "give a number of days, from 0.")
+def _need_choice(where: object, who: str) -> None:
+    """Insist on columns, each with a value or a list of values."""
+    if not isinstance(where, Mapping):
+        raise Problem(f"{who}: 'where' is {where!r}.", "write {column: value}.")
+    for column, wanted in where.items():
+        values = wanted if isinstance(wanted, list) else [wanted]
+        if not values or not all(isinstance(each, str | int | float) for each in values):
+            raise Problem(
+                f"{who}: 'where' asks {column!r} to be {wanted!r}.",
+                "give a value, or a list of values.",
+            )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _of_ctq(ctq: Mapping) -> dict:
@@ -267,7 +298,12 @@ def _cannot(entry: Mapping, tables: Mapping[str, pd.DataFrame], times: Mapping[s
     if gone and not entry.get("direction"):
         near = nearest(gone[0], tables[entry["table"]].columns)
         raise Problem(f"The series {entry['name']!r} needs {entry['table']}.{gone[0]}.", near)
-    return f"{entry['table']} has no {gone[0]}" if gone else ""
+    if gone:
+        return f"{entry['table']} has no {gone[0]}"
+    if entry["where"] and not _chosen(tables[entry["table"]], entry["where"]).any():
+        asked = ", ".join(f"{column} {wanted}" for column, wanted in entry["where"].items())
+        return f"no record has {asked}"
+    return ""
 
 
 def _series(entry: Mapping, tables, times, calendar: clock.Calendar) -> pd.DataFrame:
@@ -350,8 +386,11 @@ def _by_period(entry, records: pd.DataFrame, period: pd.Series, whole, time: str
 
 def _summed(entry: Mapping, records: pd.DataFrame, period: pd.Series, whole) -> pd.DataFrame:
     """Rows that hold counts already: their sums by period."""
-    parts = {"n": records[entry["of"]], "value": records[entry["measure"]]}
-    counts = pd.DataFrame({name: numbers(part, entry["measure"]) for name, part in parts.items()})
+    parts = {"n": entry["of"], "value": entry["measure"]}
+    counts = pd.DataFrame(
+        {name: numbers(records[column], column) for name, column in parts.items()}
+    )
+    _need_counts(counts, entry)
     known = counts.notna().all(axis="columns") & period.isin(whole)
     rows = counts[known].groupby(period[known]).sum().rename_axis("period").reset_index()
     return rows.assign(sd=np.nan)
@@ -364,10 +403,48 @@ def _measured(entry: Mapping, records: pd.DataFrame, time: str) -> pd.Series:
         rule = {"direction": entry["direction"], "limit": entry["limit"]}
         return judged(records, time=time, measure=measure, **rule)[0]
     values = numbers(records[measure], measure)
+    if entry["data"] == "share":
+        _need_within(values, entry, values.isin([0, 1]), "give a column of yes and no, or 1 and 0.")
     if entry["data"] != "nps":
         return values
+    _need_within(values, entry, values.between(0, 10), "give answers from 0 to 10.")
     happy = (values >= PROMOTER).astype(float) - (values <= DETRACTOR).astype(float)
     return happy.where(values.notna())
+
+
+def _need_within(values: pd.Series, entry: Mapping, sound: pd.Series, mend: str) -> None:
+    wrong = values[values.notna() & ~sound]
+    if len(wrong):
+        raise Problem(
+            f"The series {entry['name']!r} is a {entry['data']}, and {entry['measure']!r} holds"
+            f" {wrong.iloc[0]:g} (first rows: {first_rows(wrong)}).",
+            mend,
+        )
+
+
+def _need_counts(counts: pd.DataFrame, entry: Mapping) -> None:
+    """Insist on counts of 0 or more and, for a share, on no more events than cases."""
+    wrong = counts[(counts < 0).any(axis="columns") | np.isinf(counts).any(axis="columns")]
+    if len(wrong):
+        raise Problem(
+            f"The series {entry['name']!r} has counts below 0 (first rows: {first_rows(wrong)}).",
+            f"correct {entry['measure']!r} or {entry['of']!r}.",
+        )
+    if entry["data"] == "rate":
+        bare = counts[(counts["n"] == 0) & (counts["value"] > 0)]
+        if len(bare):
+            raise Problem(
+                f"The series {entry['name']!r} has {entry['measure']!r} where {entry['of']!r} is 0"
+                f" (first rows: {first_rows(bare)}).",
+                "correct the counts.",
+            )
+    over = counts[counts["value"] > counts["n"]]
+    if entry["data"] == "share" and len(over):
+        raise Problem(
+            f"The series {entry['name']!r} counts more {entry['measure']!r} than {entry['of']!r}"
+            f" (first rows: {first_rows(over)}).",
+            "correct the counts, or follow it as a rate.",
+        )
 
 
 def _mature(rows: pd.DataFrame, entry: Mapping, last: pd.Timestamp, until: str) -> np.ndarray:

@@ -209,6 +209,33 @@ class ThemeFit(Finding):
         )
 
 
+def alert_of(fit: ThemeFit, *, owner: str = "", reaction: str = "") -> pd.DataFrame:
+    """What the watch hears of new texts: one row, which fires if too many fit no theme.
+
+    Returns
+    -------
+    DataFrame, one row
+        ``source``, ``series``, ``state``, ``since``, ``rule``, ``rate``, ``centre``,
+        ``false_alarm``, ``owner``, ``reaction``, ``note`` (the words of the misfits).
+    """
+    alarms = fit.table[fit.table["alarm"].astype(bool)]
+    since = "" if alarms.empty else f"{pd.to_datetime(alarms['period']).min():%Y-%m-%d}"
+    row = {
+        "source": "texts",
+        "series": "texts that fit no theme",
+        "state": "quiet" if alarms.empty else "worse",
+        "since": since,
+        "rule": "" if alarms.empty else "more texts fit no theme than chance allows",
+        "rate": fit.estimate,
+        "centre": fit.expected,
+        "false_alarm": fit.false_alarm,
+        "owner": owner,
+        "reaction": reaction,
+        "note": "; ".join(fit.new_terms),
+    }
+    return pd.DataFrame([row])
+
+
 def _draw_language(ax: Axes, x: pd.Series, rows: pd.DataFrame, language: str, marker: str) -> None:
     name = LANGUAGE_NAMES.get(language, language)
     quiet = ~rows["alarm"].to_numpy(dtype=bool)

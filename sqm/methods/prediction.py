@@ -338,8 +338,8 @@ def _legend(ax: Axes) -> None:
         "other": "predicted",
         "usual": "realised",
         "better": "realised, larger",
-        "worse": "realised, smaller or the other way",
+        "worse": "realised, smaller",
     }
     for meaning, word in words.items():
         ax.plot([], [], look.MARKER[meaning], color=look.MEANING[meaning], label=word)
-    ax.legend(frameon=False, ncols=4, fontsize="small", loc="upper left", bbox_to_anchor=(0, -0.18))
+    ax.legend(frameon=False, ncols=2, fontsize="small", loc="upper left", bbox_to_anchor=(0, -0.18))
