@@ -3,7 +3,6 @@
 import csv
 import json
 import re
-import sys
 from types import SimpleNamespace
 
 import matplotlib as mpl
@@ -11,11 +10,10 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
-from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
+from notebook_shell import notebook_shell
 from test_bad_input import FORMULA, MATHS, SCRIPT, new_project, write
 from test_report import HEAD
-from traitlets.config import Config
 
 from sqm.checks import Problem
 from sqm.execute import LEFT_OUT
@@ -39,20 +37,8 @@ OPEN = ("How many complaints are open?", "How long have the open ones waited?")
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory):
     """One shell for all; each study begins in an empty namespace."""
-    patch = pytest.MonkeyPatch()
-    root = new_project(tmp_path_factory.mktemp("analyse"))
-    patch.chdir(root)
-    patch.delenv("SQM_OUT", raising=False)
-    patch.setenv("IPYTHONDIR", str(root / "ipython"))
-    patch.setitem(sys.modules, "__main__", sys.modules["__main__"])
-    config = Config()
-    config.HistoryManager.enabled = False
-    made = InteractiveShell.instance(config=config)
-    with mpl.rc_context({"backend": "agg"}):
-        yield SimpleNamespace(shell=made, root=root, patch=patch)
-    made.restore_sys_module_state()
-    InteractiveShell.clear_instance()
-    patch.undo()
+    with notebook_shell(new_project(tmp_path_factory.mktemp("analyse"))) as made:
+        yield made
 
 
 @pytest.fixture

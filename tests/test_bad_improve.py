@@ -4,7 +4,6 @@ import csv
 import json
 import re
 import shutil
-import sys
 from dataclasses import dataclass
 from itertools import product
 from types import SimpleNamespace
@@ -16,8 +15,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from four_customers import DRIVERS
-from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
+from notebook_shell import notebook_shell
 from small_service import make_log
 from test_bad_input import (
     BREAKOUT,
@@ -31,7 +30,6 @@ from test_bad_input import (
     write,
 )
 from test_report import HEAD
-from traitlets.config import Config
 
 from sqm.checks import Problem, Refusal
 from sqm.execute import LEFT_OUT
@@ -91,20 +89,8 @@ class Earlier(Finding):
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory):
     """One shell for all; each study begins in an empty namespace."""
-    patch = pytest.MonkeyPatch()
-    root = new_project(tmp_path_factory.mktemp("improve"))
-    patch.chdir(root)
-    patch.delenv("SQM_OUT", raising=False)
-    patch.setenv("IPYTHONDIR", str(root / "ipython"))
-    patch.setitem(sys.modules, "__main__", sys.modules["__main__"])
-    config = Config()
-    config.HistoryManager.enabled = False
-    made = InteractiveShell.instance(config=config)
-    with mpl.rc_context({"backend": "agg"}):
-        yield SimpleNamespace(shell=made, root=root, patch=patch)
-    made.restore_sys_module_state()
-    InteractiveShell.clear_instance()
-    patch.undo()
+    with notebook_shell(new_project(tmp_path_factory.mktemp("improve"))) as made:
+        yield made
 
 
 def cells_of(shell, phase="improve"):

@@ -1,7 +1,6 @@
 """Define and Measure as they are, on bad surveys: a Problem, or a sentence on what is not known."""
 
 import json
-import sys
 from types import SimpleNamespace
 
 import matplotlib as mpl
@@ -9,10 +8,9 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
-from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
+from notebook_shell import notebook_shell
 from test_bad_input import new_project, said, tables, write
-from traitlets.config import Config
 
 from sqm.checks import Problem
 from sqm.execute import LEFT_OUT
@@ -26,7 +24,7 @@ POPULATION = {"variable": "site", "level": ["A", "B"], "count": [40, 60]}
 
 
 @pytest.fixture
-def carry_out(tmp_path, monkeypatch):
+def carry_out(tmp_path):
     """Run Define and Measure on tables; hand back sentences, what was not examined, and Problems.
 
     A batch would stop at the first Problem.  Here the cells after it are run too, so that one
@@ -34,13 +32,6 @@ def carry_out(tmp_path, monkeypatch):
     that reaches the notebook.
     """
     root = new_project(tmp_path)
-    monkeypatch.chdir(root)
-    monkeypatch.delenv("SQM_OUT", raising=False)
-    monkeypatch.setenv("IPYTHONDIR", str(root / "ipython"))
-    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
-    config = Config()
-    config.HistoryManager.enabled = False
-    shell = InteractiveShell.instance(config=config)
 
     def carries(made, study, *, until=""):
         write(root, "own", made, study)
@@ -48,9 +39,9 @@ def carry_out(tmp_path, monkeypatch):
         found = SimpleNamespace(said={}, missed={}, problems={})
         for phase in ("define", "measure"):
             shelf = root / "out" / "own" / phase
-            monkeypatch.setenv("SQM_SHELF", str(shelf))
-            shell.reset(new_session=False)
-            _run_cells(shell, phase, root, given[phase], found.problems, until)
+            opened.patch.setenv("SQM_SHELF", str(shelf))
+            opened.shell.reset(new_session=False)
+            _run_cells(opened.shell, phase, root, given[phase], found.problems, until)
             for path in sorted(shelf.glob("*.json")):
                 record = json.loads(path.read_text(encoding="utf-8"))
                 if path.stem == "phase":
@@ -59,10 +50,8 @@ def carry_out(tmp_path, monkeypatch):
                     found.said[path.stem] = record["sentence"]
         return found
 
-    with mpl.rc_context({"backend": "agg"}):
+    with notebook_shell(root) as opened:
         yield carries
-    shell.restore_sys_module_state()
-    InteractiveShell.clear_instance()
 
 
 def _run_cells(shell, phase, root, given, problems, until):
