@@ -23,11 +23,14 @@ FOR_METHODS |= {"queue_formulas", "queue_engine", "event_calendar", "system_desc
 FOR_METHODS |= {"arrival_counts", "service_system", "contact_log", "roster", "patience"}
 FOR_METHODS |= {"service_model", "scenario", "consequences", "rehearsal", "money"}
 FOR_METHODS |= {"autocorrelation"}
+FOR_METHODS |= {"chart_limits", "signal_rules", "memory_charts", "run_length", "steady_process"}
+FOR_METHODS |= {"usual_level", "case_mix", "unit_spread", "evidence", "record_change"}
+FOR_METHODS |= {"panel_change", "interrupted", "counterfactual", "synthetic_control"}
 FLOORS = [
     FOR_METHODS | {"roles", "files", "sources", "shelf", "ledger"},  # ground
     {"methods"},
     {"parameters", "study"},  # stair
-    {"report", "execute", "run", "progress", "draft", "cli", "__main__"},  # roof
+    {"report", "execute", "run", "progress", "freeze", "draft", "cli", "__main__"},  # roof
 ]
 MODULES = sorted(p for p in (ROOT / "sqm").glob("*.py") if p.stem != "__init__")
 METHODS = sorted(p for p in (ROOT / "sqm" / "methods").glob("*.py") if p.stem != "__init__")

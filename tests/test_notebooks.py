@@ -255,6 +255,39 @@ def test_the_effect_of_the_change_is_covered_and_nobody_else_is_called_changed(
     assert found["called_without"] == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "effect", "times", "verdict"),
+    [
+        ("ladder_of_resolution", "resolved_share", 1, "improved"),
+        ("ladder_of_complaints", "complaints_per_100", 100, "no change shown"),
+        ("ladder_of_waits", "mean_wait_s", 1, "no change shown"),
+    ],
+)
+def test_the_design_that_carries_the_verdict_holds_the_truth(
+    flagship, truth, name, effect, times, verdict
+):
+    found = kept(flagship, "control", name)
+    assert found.numbers["verdict"] == verdict
+    row = found.table.set_index("design").loc[found.numbers["rests_on"]]
+    assert row["low"] * times <= truth[f"improvement.{effect}"] <= row["high"] * times
+
+
+def test_the_change_is_seen_on_the_charts_and_new_limits_wait_for_a_person(flagship):
+    charts = kept(flagship, "control", "control_charts").table
+    better = charts[(charts["series"] == "resolved at first contact") & ~charts["baseline"]]
+    assert (better["signal"] == "better").sum() > 6 and not (better["signal"] == "worse").any()
+    moves = kept(flagship, "control", "limits_proposed").table.set_index("series")
+    assert moves.loc["resolved at first contact", "action"] == "propose"
+    plan = kept(flagship, "control", "control_plan").table
+    assert set(plan["chart"]) != {""} and len(plan) == len(moves)
+
+
+def test_the_list_of_alarms_says_how_many_are_false(flagship):
+    found = kept(flagship, "control", "alerts")
+    assert set(found.table["source"]) >= {"chart", "streams", "texts"}
+    assert 0 < found.numbers["expected_false_alarms"] < 2
+
+
 # --- papermill alone ----------------------------------------------------------------------------
 
 
