@@ -672,7 +672,7 @@ def control(ask, sound):
                 if question == KEPT)  # fmt: skip
 
     def asks(change_on):
-        made = dict.fromkeys(("resolution", "fewer", "shorter"), 1)
+        made = dict.fromkeys(("held", "held_fewer", "held_shorter"), 1)
         names = {"treated": ["N1"], "carried_out": "", "confidence": 0.9, "promised": promised_last}
         sound.shell.shell.user_ns.update({**names, **made, "change_on": change_on})
         problem, said = run_cell(sound.shell, cell)
