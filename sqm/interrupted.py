@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 import numpy as np
 import pandas as pd
@@ -15,6 +14,7 @@ from sqm.checks import Problem, Refusal, nearest, need_columns, need_share
 from sqm.evidence import Rung
 from sqm.finding import counted
 from sqm.interval import digits_for
+from sqm.panel_change import day_of
 
 FEWEST_BEFORE, FEWEST_AFTER = 8, 2
 FEWEST_FOR_SLOPE = 8  # periods after the change below which only the level may step
@@ -139,17 +139,6 @@ def groups_of(
         weeks_left_out=rows["period"].nunique() - len(weeks.periods),
         sites_left_out=rows["site"].nunique() - len(names),
     )
-
-
-def day_of(text: str) -> pd.Timestamp:
-    """The date of a change, read from a parameter."""
-    try:
-        return pd.Timestamp(datetime.fromisoformat(str(text))).tz_localize(None).normalize()
-    except ValueError:
-        raise Problem(
-            f"The date of the change, {text!r}, cannot be read.",
-            "write year, month and day: 2025-09-29.",
-        ) from None
 
 
 def need_two_sides(periods: pd.Series, day: pd.Timestamp) -> None:

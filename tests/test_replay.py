@@ -98,7 +98,7 @@ def test_the_points_of_a_run_were_not_known_before_it_was_complete():
     high = {37: -0.5, **dict.fromkeys(range(38, 52), 0.4)}
     charts = chart(z=high, rules="beyond 3 + run over 8, all points")
     found = played(charts, events=[lasting])
-    assert (found.alarms, found.true, found.median_delay) == (1, 1, 9)
+    assert (found.raised, found.true, found.median_delay) == (1, 1, 9)
 
 
 def test_series_and_rules_side_by_side():
@@ -127,7 +127,7 @@ def test_what_cannot_be_replayed_is_said():
     whole = played(chart(baseline=True))
     assert "limits and past overlap" in whole.sentence()
     immature = played(chart(z={51: 9.0}).assign(mature=np.arange(52) < 50))
-    assert immature.alarms == 0
+    assert immature.raised == 0
 
 
 def test_a_change_of_several_series_is_charged_once():

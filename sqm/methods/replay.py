@@ -67,7 +67,7 @@ class Replay(Finding):
         ``cost_low``, ``cost_high`` of all that was watched, in ``currency`` (NaN without costs);
         ``note``.  The row of one series is as if it alone were watched; over all, a change of
         several series is one event, told by the earliest alarm of any.
-    alarms, true, false, events, found, missed : int
+    raised, true, false, events, found, missed : int
         Of the rules in use, over all series.
     false_a_year, low, high : float
         False alarms a year of one series on average, rules in use, with its approximate interval;
@@ -87,7 +87,7 @@ class Replay(Finding):
     confidence : float
     """
 
-    alarms: int
+    raised: int
     true: int
     false: int
     events: int
@@ -111,7 +111,7 @@ class Replay(Finding):
     def sentence(self) -> str:
         first = (
             f"On the past of {self.series} series the rules in use would have raised"
-            f" {counted(self.alarms, 'alarm')}, {self.true} of them true: {self._rate()};"
+            f" {counted(self.raised, 'alarm')}, {self.true} of them true: {self._rate()};"
             f" {self._events()}."
         )
         return "\n".join([first, " ".join([*self._cost(), *self._others(), *self._rests()])])
@@ -487,9 +487,10 @@ def replay(
 
 
 def _told(table, whole, series: int, all_series: int, money, confidence, how: dict) -> Replay:
-    counts = ("alarms", "true", "false", "events", "found", "missed")
+    counts = ("true", "false", "events", "found", "missed")
     return Replay(
         table=table,
+        raised=int(whole["alarms"]),
         **{name: int(whole[name]) for name in counts},
         false_a_year=whole["estimate"] / series,
         low=whole["low"] / series,

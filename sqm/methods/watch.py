@@ -211,7 +211,7 @@ class Alerts(Finding):
         words += [self._losses()] if self.currency else []
         better = self.table[self.table["state"] == "better"]
         if len(better):
-            names = listed(list(better["series"]), most=MOST_NAMED)
+            names = listed(list(dict.fromkeys(better["series"])), most=MOST_NAMED)
             words.append(f"Better than expected, so find out why and keep it: {names}.")
         unsaid = self.table[self.table["state"] == "cannot say"]
         if len(unsaid):
