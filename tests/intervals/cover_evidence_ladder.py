@@ -1,6 +1,6 @@
 """How often do the rows of the evidence ladder hold the truth?
 
-The series of helper rooms (interrupted, forecast, synthetic control) have files of their own; here
+The designs on series (interrupted, forecast, synthetic control) have files of their own; here
 stand the designs on records, what comes back by itself, and difference in differences.  n is the
 number of records a week over all sites.
 """
