@@ -168,7 +168,8 @@ def _tell_alerts(study: str, out: Path) -> int:
         return FAILED
     worse = table[table["state"] == "worse"]
     for row in worse.itertuples():
-        told = f"{row.series} since {row.since}: {row.rule}. {row.owner}: {row.reaction}"
+        who, what = row.owner or "nobody is named", row.reaction or "no reaction is laid down"
+        told = f"{row.series} since {row.since}: {row.rule}. {who}: {what}"
         _tell(f"{study}: {' '.join(told.split())}")  # a line break could forge a line of its own
     if worse.empty:
         _tell(f"{study}: nothing needs a reaction.")

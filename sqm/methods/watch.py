@@ -393,8 +393,8 @@ def _need_one_each(charts: pd.DataFrame, ctqs: pd.DataFrame, name: str) -> None:
         raise Problem(f"The CTQ {twice.iloc[0]!r} is there twice.", "give each its own name.")
     if not pd.api.types.is_datetime64_any_dtype(charts["period"]):
         raise Problem("'period' of the charts is not a date.", "give the first day of each period.")
-    by_event = charts["data"].isin(BY_EVENT) if "data" in charts else False
-    twice = charts[charts.duplicated(["series", "period"]) & ~by_event]
+    regular = charts[~charts["data"].isin(BY_EVENT)] if "data" in charts else charts
+    twice = regular[regular.duplicated(["series", "period"])]
     if len(twice):
         first = twice.iloc[0]
         raise Problem(
