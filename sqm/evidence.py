@@ -10,8 +10,6 @@ import pandas as pd
 
 from sqm.checks import Refusal
 
-PASSED = ("yes", "no", "cannot say", "none")  # of a design's own check; none: it has no check
-
 
 @dataclass(frozen=True)
 class Rung:
@@ -36,6 +34,7 @@ class Rung:
     check : str
         The check of that assumption and what it gave, in words; blank if there is none.
     passed : {"yes", "no", "cannot say", "none"}
+        Of the design's own check; none where it has no check.
     refused : str
         Why the data cannot bear this design; blank if they can.
     """

@@ -10,11 +10,11 @@ import pandas as pd
 from scipy import special, stats
 
 from sqm.autocorrelation import GRID, WEEK, weeks_of
-from sqm.checks import Problem, Refusal, nearest, need_columns, need_share
+from sqm.checks import Problem, Refusal, need_columns, need_share
 from sqm.evidence import Rung
 from sqm.finding import counted
 from sqm.interval import digits_for
-from sqm.panel_change import day_of
+from sqm.panel_change import day_of, known_sites
 
 FEWEST_BEFORE, FEWEST_AFTER = 8, 2
 FEWEST_FOR_SLOPE = 8  # periods after the change below which only the level may step
@@ -113,7 +113,9 @@ def groups_of(
     """
     day = day_of(change_on)
     rows = _sound(panel)
-    treated = _known(treated, rows)
+    if not treated:
+        raise Refusal("There is no site with the change.", "name the sites with the change.")
+    treated = known_sites(treated, rows)
     rows = rows[rows["site"].isin(treated)] if not others else rows
     whole = rows[(rows["period"] >= day) | (rows["period"] + WEEK <= day)]
     mine = whole["site"].isin(treated)
@@ -174,19 +176,6 @@ def _sound(panel: pd.DataFrame) -> pd.DataFrame:
     if pd.api.types.is_numeric_dtype(rows["mean"]) and np.isinf(rows["mean"].astype(float)).any():
         raise Problem("'mean' holds a number without end.", "check the division behind it.")
     return rows
-
-
-def _known(treated: list[str], rows: pd.DataFrame) -> list[str]:
-    treated, sites = [str(name) for name in treated], sorted(rows["site"].unique())
-    if not treated:
-        raise Refusal("There is no site with the change.", "name the sites with the change.")
-    for name in treated:
-        if name not in sites:
-            raise Refusal(
-                f"The site {name!r} has no whole week of records with a value.",
-                nearest(name, sites) if sites else "collect whole weeks, before and after.",
-            )
-    return treated
 
 
 def _need_common(rows: pd.DataFrame, mine: pd.Series, day: pd.Timestamp, others: int) -> None:

@@ -124,6 +124,15 @@ def checked(panel: pd.DataFrame, treated: list[str]) -> pd.DataFrame:
             f" (first: {bad['site'].iloc[0]!r}, {bad['period'].iloc[0]:%Y-%m-%d}).",
             "leave such rows out.",
         )
+    treated = known_sites(treated, panel)
+    columns = [name for name in (*_PANEL, "left_out") if name in panel]
+    ordered = panel[columns].sort_values(["site", "period"], ignore_index=True)
+    site = ordered["site"].astype(str)
+    return ordered.assign(site=site, treated=site.isin(treated), mean=ordered["mean"].astype(float))
+
+
+def known_sites(treated: list[str], panel: pd.DataFrame) -> list[str]:
+    """The changed sites by name, all of them in the panel, or a Refusal with the nearest name."""
     sites = sorted(panel["site"].astype(str).unique())
     treated = [str(name) for name in treated]  # a parameters file reads site 12 as a number
     for name in treated:
@@ -132,10 +141,7 @@ def checked(panel: pd.DataFrame, treated: list[str]) -> pd.DataFrame:
                 f"The site {name!r} has no whole week of records with a value.",
                 nearest(name, sites) if sites else "collect whole weeks, before and after.",
             )
-    columns = [name for name in (*_PANEL, "left_out") if name in panel]
-    ordered = panel[columns].sort_values(["site", "period"], ignore_index=True)
-    site = ordered["site"].astype(str)
-    return ordered.assign(site=site, treated=site.isin(treated), mean=ordered["mean"].astype(float))
+    return treated
 
 
 def usable(panel: pd.DataFrame, day: pd.Timestamp) -> pd.DataFrame:
