@@ -80,7 +80,11 @@ def test_the_readme_shows_every_command():
 
 
 def test_conda_users_get_the_same_packages():
-    by_conda = {"matplotlib-base": "matplotlib", "python-tzdata": "tzdata"}
+    by_conda = {
+        "matplotlib-base": "matplotlib",
+        "python-tzdata": "tzdata",
+        "python-duckdb": "duckdb",
+    }
     said = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     packages = [p for p in said["dependencies"] if isinstance(p, str)]
     assert f"python{_project()['requires-python']}" in packages
