@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from numbers import Integral
+from typing import TYPE_CHECKING
 
-import numpy as np
-import pandas as pd
+if TYPE_CHECKING:  # a batch with nothing to do raises no Problem about a table, and needs neither
+    import numpy as np
+    import pandas as pd
 
 
 class Problem(ValueError):
@@ -63,8 +66,10 @@ def need_columns(table: pd.DataFrame, columns: Iterable[str], *, source: str) ->
 
 def need_numbers(answers: pd.DataFrame, items: Iterable[str], *, source: str) -> None:
     """Insist that every one of these columns, which are there, holds numbers and not text."""
+    from pandas.api.types import is_numeric_dtype
+
     for item in items:
-        if not pd.api.types.is_numeric_dtype(answers[item]):
+        if not is_numeric_dtype(answers[item]):
             raise Problem(
                 f"{source}: {item!r} does not hold numbers.",
                 "give answers in scale points; name the codes of blanks under `missing`.",
@@ -86,6 +91,8 @@ def need_on_scale(answers: pd.DataFrame, *, points: tuple[float, float], source:
 
 def need_sound_weights(weights: pd.Series, *, name: str) -> np.ndarray:
     """Insist on weights of 0 or more that are not all 0, and hand them back as numbers."""
+    import numpy as np
+
     w = weights.to_numpy(dtype=float, na_value=np.nan)
     wrong = ~np.isfinite(w) | (w < 0)
     if wrong.any():
@@ -134,7 +141,7 @@ def need_whole(value: object, *, name: str, least: int) -> None:
     sqm.checks.Problem: weeks is 1.5.
       To mend: give a whole number, 1 or more.
     """
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
     if not whole or value < least:
         raise Problem(f"{name} is {value!r}.", f"give a whole number, {least} or more.")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sqm import shelf
+from sqm import shelf, writing
 from sqm.checks import Problem
 
 SEAL = "seal"
@@ -100,7 +100,7 @@ def append_new(path: Path, rows: pd.DataFrame, *, apart_from: Sequence[str] = ()
 def _write(path: Path, content: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        shelf.write(path, content)
+        writing.write(path, content)
     except OSError as error:
         raise Problem(
             f"The ledger {path.name} cannot be written: {error.strerror}.",

@@ -14,8 +14,9 @@ from nbclient import NotebookClient
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
-from sqm.parameters import DEFAULT_STUDY, PHASES, find_root, load, notebook
-from sqm.run import ENVIRONMENT
+from sqm.parameters import load
+from sqm.places import DEFAULT_STUDY, PHASES, find_root, notebook
+from sqm.warm import ENVIRONMENT
 
 KEPT = {"nbval-check-output", "picture"}
 

@@ -18,7 +18,8 @@ from test_report import HEAD
 from sqm.checks import Problem
 from sqm.execute import LEFT_OUT
 from sqm.methods.ctq import ctq_tree
-from sqm.parameters import load, notebook
+from sqm.parameters import load
+from sqm.places import notebook
 from sqm.report import render
 from sqm.shelf import keep
 

@@ -23,7 +23,8 @@ from notebook_shell import notebook_shell
 
 from sqm.cli import FAILED
 from sqm.execute import LEFT_OUT
-from sqm.parameters import PHASES, load, notebook
+from sqm.parameters import load
+from sqm.places import PHASES, notebook
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SITES = ("A", "B", "C", "D")

@@ -14,7 +14,8 @@ from test_bad_input import new_project, said, tables, write
 
 from sqm.checks import Problem
 from sqm.execute import LEFT_OUT
-from sqm.parameters import load, notebook
+from sqm.parameters import load
+from sqm.places import notebook
 
 NEEDS = ["Be served", "Be right"]
 POPULATION = {"variable": "site", "level": ["A", "B"], "count": [40, 60]}

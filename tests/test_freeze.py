@@ -12,7 +12,7 @@ from sqm.checks import Problem
 from sqm.cli import ALARM, DONE, FAILED, main
 from sqm.finding import Finding
 from sqm.freeze import freeze
-from sqm.parameters import PHASES
+from sqm.places import PHASES
 
 KEEPS = """\
 import json

@@ -13,8 +13,8 @@ import yaml
 from store_outputs import injected
 
 from sqm import shelf
-from sqm.parameters import PHASES, notebook
-from sqm.run import ENVIRONMENT
+from sqm.places import PHASES, notebook
+from sqm.warm import ENVIRONMENT
 
 ROOT = Path(__file__).parent.parent
 TRIED = ("script", "authority", "tool")

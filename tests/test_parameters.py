@@ -4,7 +4,7 @@ import nbformat
 import pytest
 from conftest import write_study
 
-from sqm import parameters
+from sqm import parameters, places
 from sqm.checks import Problem
 
 
@@ -87,7 +87,7 @@ def test_set_overrides_and_passes_the_same_checks(project):
 @pytest.mark.parametrize("name", ["../secrets", "a/b", "", "CON", "x" * 65, ".hidden", "a b"])
 def test_a_study_name_cannot_leave_the_folders(project, name):
     with pytest.raises(Problem, match="cannot name a study"):
-        parameters.locate(name, root=project)
+        places.locate(name, root=project)
     said = problems_of(project, "")
     path = write_study(project, "tiny")
     path.write_text(path.read_text().replace("study: tiny", f"study: '{name}'"))
@@ -97,7 +97,7 @@ def test_a_study_name_cannot_leave_the_folders(project, name):
 
 def test_an_unknown_study_gets_the_nearest_name(project):
     with pytest.raises(Problem, match="did you mean 'tiny'"):
-        parameters.locate("tinny", root=project)
+        places.locate("tinny", root=project)
 
 
 def test_a_path_may_name_a_study(project):

@@ -40,7 +40,8 @@ from sqm.methods.redress import care
 from sqm.methods.repeats import copies, repeats
 from sqm.methods.taxonomy import taxonomy
 from sqm.methods.themes import find_themes
-from sqm.parameters import DEFAULT_STUDY, find_root, load
+from sqm.parameters import load
+from sqm.places import DEFAULT_STUDY, find_root
 from sqm.regression import Fit, fit_outcome
 from sqm.roles import Table
 
