@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import functools
 import json
-import os
 import re
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:  # imports that cost seconds are made by the command that need
     from sqm.run import Outcome
 
 DONE, FAILED, WRONG, ALARM, INTERRUPTED = 0, 1, 2, 3, 130
+FEW = 5  # failures of which each is told with how to mend it
 PHASES = "define, measure, analyse, improve, control"
 
 
@@ -51,19 +54,22 @@ def _parser() -> argparse.ArgumentParser:
     run = _command(commands, "run", _run, "carry out studies and write their reports")
     _takes_studies(run)
     _takes_changes(run)
-    run.add_argument("--jobs", type=_whole, metavar="N", help="studies side by side")
     run.add_argument("--phase", default="define", metavar="NAME", help=f"begin with: {PHASES}")
+    run.add_argument("--force", action="store_true", help="run what is unchanged as well")
+    _takes_ways(run)
 
     watch = _command(commands, "watch", _watch, "run Control alone, and say what needs a reaction")
     _takes_studies(watch)
     _takes_changes(watch)
+    watch.add_argument("--force", action="store_true", help="run it though nothing changed")
+    _takes_ways(watch)
 
     freeze = _command(commands, "freeze", _freeze, "write proposed limits and cycles for good")
     freeze.add_argument("study", metavar="STUDY", help="a name in params/, or a path")
     freeze.add_argument("--who", required=True, metavar="NAME", help="who answers for it")
     freeze.add_argument("--why", required=True, metavar="REASON", help="the reason, in a few words")
     freeze.add_argument("--only", default="", metavar="LEDGER", help="limits or cycles")
-    freeze.add_argument("--out", type=Path, metavar="DIR", help="where the run was written")
+    freeze.add_argument("--out", metavar="DIR", help="where the run was written")
 
     check = _command(commands, "check", _check, "say all that is wrong, and run nothing")
     _takes_studies(check)
@@ -78,8 +84,17 @@ def _parser() -> argparse.ArgumentParser:
     for table in ("survey", "complaints", "operations"):
         new.add_argument(f"--{table}", type=Path, metavar="FILE", help=f"your {table} table")
 
+    scrub = _command(commands, "scrub", _scrub, "find what looks like personal data in outputs")
+    scrub.add_argument("folder", type=Path, metavar="DIR", help="outputs to be shared")
+    scrub.add_argument(
+        "studies",
+        nargs="*",
+        metavar="STUDY",
+        help="whose own tables to compare with (default: those that were run there)",
+    )
+
     listed = _command(commands, "list", _list, "name the studies and how their last run ended")
-    listed.add_argument("--out", type=Path, metavar="DIR", help="where reports are (default: out)")
+    listed.add_argument("--out", metavar="DIR", help="where reports are (default: out)")
     return parser
 
 
@@ -93,8 +108,22 @@ def _takes_studies(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("studies", nargs="+", metavar="STUDY", help="a name in params/, or a path")
 
 
+def _takes_ways(parser: argparse.ArgumentParser) -> None:
+    """How studies are carried out, which changes nothing in what they find."""
+    parser.add_argument("--jobs", type=_whole, metavar="N", help="studies side by side")
+    parser.add_argument("--cluster", default="", metavar="ADDRESS", help="a Dask scheduler's")
+    for part, default in (("cell", 3600), ("notebook", 7200)):
+        parser.add_argument(
+            f"--{part}-limit",
+            type=_whole,
+            default=default,
+            metavar="SECONDS",
+            help=f"give a {part} up after so long (default: {default})",
+        )
+
+
 def _takes_changes(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: out)")
+    parser.add_argument("--out", metavar="DIR", help="where to write (default: out)")
     parser.add_argument(
         "--set",
         action="append",
@@ -115,31 +144,92 @@ def _whole(text: str) -> int:
 
 
 def _run(said: argparse.Namespace) -> int:
-    outcomes = _carried_out(said, first=said.phase, jobs=said.jobs)
+    outcomes = _carried_out(said, first=said.phase)
     return WRONG if outcomes is None else _close(outcomes)
 
 
-def _carried_out(said: argparse.Namespace, *, first: str, jobs: int | None) -> list[Outcome] | None:
+def _carried_out(said: argparse.Namespace, *, first: str) -> list[Outcome] | None:
     """Carry the studies out from a phase on; None if something is to be mended before."""
     from sqm import run
-    from sqm.progress import Progress
 
-    root, out = _places(said)
-    planned, problems = run.plan(
-        said.studies, root=root, out=out, first=first, changes=said.changes
+    started = datetime.now(UTC)
+    root, out, place = _destination(said)
+    done = {} if said.force or place else _unchanged(said, first=first, root=root, out=out)
+    rest = [study for study in said.studies if study not in done]
+    jobs = said.jobs or run.jobs_for(len(rest))
+    planned = functools.partial(
+        run.plan,
+        rest,
+        root=root,
+        out=out,
+        first=first,
+        changes=said.changes,
+        force=said.force,
+        cell_limit=said.cell_limit,
+        notebook_limit=said.notebook_limit,
+        taken=[outcome.study for outcome in done.values()],
     )
-    if problems:
-        _complain(problems)
+    outcomes = _carry_out(planned, jobs, said.cluster, place) if rest else []
+    if outcomes is None:
         return None
-    jobs = jobs or min(len(planned.names), os.cpu_count() or 1)
-    with Progress(planned.names, first=planned.first) as progress:
-        return run.run(planned, jobs=jobs, say=progress.show)
+    made = iter(outcomes)
+    every = [done.get(study) or next(made) for study in said.studies]
+    try:
+        run.record(every, out=out, started=started, jobs=jobs, where=said.cluster)
+    except OSError as error:  # how each study ended is still said here
+        _tell(f"batch.json could not be written: {error.strerror or error}")
+    return every
+
+
+def _unchanged(
+    said: argparse.Namespace, *, first: str, root: Path, out: Path
+) -> dict[str, Outcome]:
+    """The studies of which nothing need be run again, without importing what a run needs."""
+    from sqm import run, unchanged
+
+    done = {}
+    for study in (each for each in said.studies if said.studies.count(each) == 1):
+        page = unchanged.whole(study, root=root, out=out, first=first, changes=said.changes)
+        if page:
+            _tell(f"{page.parent.name}  unchanged, not run again")
+            done[study] = run.Outcome(page.parent.name, report=str(page), unchanged=True)
+    return done
+
+
+def _carry_out(plan: Callable, jobs: int, address: str, place: str) -> list[Outcome] | None:
+    """Check what is planned and carry it out; None if something is to be mended before."""
+    from sqm import run, warm
+
+    with contextlib.ExitStack() as stack:
+        server = None
+        if not address and not warm.missing():
+            with contextlib.suppress(OSError):  # without a folder for it, kernels start anew
+                # it imports what notebooks need while the studies are being checked
+                server = stack.enter_context(warm.Warm.start())
+        planned, problems = plan()
+        if problems:
+            _complain(problems)
+            return None
+        from sqm.progress import Progress
+
+        with Progress(planned.names, first=planned.first) as progress:
+            if address:
+                from sqm import cluster
+
+                return cluster.run(planned, address=address, say=progress.show, place=place)
+            return run.run(planned, jobs=jobs, say=progress.show, server=server, place=place)
 
 
 def _close(outcomes: list[Outcome]) -> int:
     failed = [outcome for outcome in outcomes if outcome.reason]
-    for outcome in failed:
-        _tell(f"{outcome.study} failed: {outcome.reason}")
+    if len(failed) > FEW:  # a table; the whole reasons stand in the studies' notebooks
+        width = max(len(outcome.study) for outcome in failed)
+        _tell(f"{len(failed)} of {len(outcomes)} studies failed (batch.json lists them too):")
+        for outcome in failed:
+            _tell(f"  {outcome.study:<{width}}  {outcome.reason.partition(chr(10))[0]}")
+    else:
+        for outcome in failed:
+            _tell(f"{outcome.study} failed: {outcome.reason}")
     for outcome in outcomes:
         if outcome.report:
             print(_safe(outcome.report))
@@ -147,7 +237,7 @@ def _close(outcomes: list[Outcome]) -> int:
 
 
 def _watch(said: argparse.Namespace) -> int:
-    outcomes = _carried_out(said, first="control", jobs=None)
+    outcomes = _carried_out(said, first="control")
     if outcomes is None:
         return WRONG
     _, out = _places(said)
@@ -216,9 +306,9 @@ def _open(said: argparse.Namespace) -> int:
 
 
 def _new(said: argparse.Namespace) -> int:
-    from sqm import draft, parameters
+    from sqm import draft, places
 
-    root = parameters.find_root()
+    root = places.find_root()
     written = draft.draft(
         said.name,
         survey=said.survey,
@@ -232,6 +322,15 @@ def _new(said: argparse.Namespace) -> int:
     return DONE
 
 
+def _scrub(said: argparse.Namespace) -> int:
+    from sqm import places, scrub
+
+    lines, code = scrub.scrub(said.folder, root=places.find_root(), studies=said.studies)
+    for line in lines:
+        print(_safe(line))
+    return code
+
+
 def _list(said: argparse.Namespace) -> int:
     from sqm import parameters
     from sqm.checks import Problem
@@ -240,7 +339,8 @@ def _list(said: argparse.Namespace) -> int:
     for path in sorted((root / "params").glob("*.yml")):
         try:
             found = parameters.load(path.stem, root=root)
-            line = f"{found.study:<24} {_last_run(out / found.study):<28} {found.title}"
+            title = " ".join(found.title.split())  # a line break could forge a line of its own
+            line = f"{found.study:<24} {_last_run(out / found.study):<28} {title}"
         except Problem as problem:
             line = f"{path.stem:<24} {'cannot be read':<28} {problem.what}"
         print(_safe(line))
@@ -255,12 +355,26 @@ def _last_run(place: Path) -> str:
         return "unfinished" if place.is_dir() else "never run"
 
 
-def _places(said: argparse.Namespace) -> tuple[Path, Path]:
-    from sqm import parameters
+def _destination(said: argparse.Namespace) -> tuple[Path, Path, str]:
+    """The project, the folder to write to, and the address to send to, blank if there is none."""
+    if "://" not in (said.out or ""):
+        return *_places(said), ""
+    from sqm import deliver, places
 
-    root = parameters.find_root()
-    out = said.out.expanduser().resolve() if said.out else parameters.out_folder(root).resolve()
-    return root, out
+    deliver.need_address(said.out)
+    root = places.find_root()
+    return root, places.out_folder(root).resolve(), said.out
+
+
+def _places(said: argparse.Namespace) -> tuple[Path, Path]:
+    from sqm import places
+    from sqm.checks import Problem
+
+    if "://" in (said.out or ""):
+        raise Problem(f"{said.out} is no folder of this machine.", "name a folder with --out.")
+    root = places.find_root()
+    out = Path(said.out).expanduser() if said.out else places.out_folder(root)
+    return root, out.resolve()
 
 
 # --- words --------------------------------------------------------------------------------------
@@ -280,7 +394,7 @@ def _tell(text: str) -> None:
 def _safe(text: str) -> str:
     """Data may stand in a message: no escape code of a terminal passes."""
     return re.sub(
-        r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]",
+        r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]",
         "\N{REPLACEMENT CHARACTER}",
         text,
     )

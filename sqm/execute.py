@@ -10,9 +10,10 @@ import shutil
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,17 +21,20 @@ from typing import Any
 import filelock
 import nbformat
 import papermill
+import psutil
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 import sqm
-from sqm import parameters, report, shelf
+from sqm import engine, files, parameters, places, report, unchanged, writing
 from sqm.checks import Problem
-from sqm.parameters import PHASES, StudyFile
+from sqm.parameters import StudyFile
+from sqm.places import PHASES
 
 LEFT_OUT = {"exercise", "solution"}  # cells for students, which a batch does not run
 RUNNING, FAILED, PREVIOUS = ".running", "failed", "previous"
 LAST = ("run.json", "report.html")
+SOON, PATIENCE = 2, 10  # seconds to wait for a holder that lives, and for one that has died
 
 
 class Failed(Exception):
@@ -51,6 +55,10 @@ class Job:
         The phase to begin with; the earlier ones are taken as they lie.
     changes : tuple of str
         ``phase.name=value`` overrides.
+    force : bool
+        Whether to run what need not be run again.
+    cell_limit, notebook_limit : float
+        Seconds that one cell and one notebook may take; 0 for any.
     """
 
     study: str
@@ -58,6 +66,9 @@ class Job:
     out: Path
     first: str = PHASES[0]
     changes: tuple[str, ...] = ()
+    force: bool = False
+    cell_limit: float = 0.0
+    notebook_limit: float = 0.0
 
 
 def carry_out(job: Job, *, say: Callable[[str, str], None]) -> Path:
@@ -86,9 +97,12 @@ def carry_out(job: Job, *, say: Callable[[str, str], None]) -> Path:
     -----
     A phase runs in ``.running/`` and is moved into place when its own record,
     ``phase.json``, is there: papermill's word is not enough, because it saves
-    the notebook of a kernel that was killed without an error.  ``run.json`` is
-    written last of all.  The last finished run lies in ``previous/`` until the
-    new one has finished.
+    the notebook of a kernel that was killed without an error.  ``made.json``
+    says what the phase rests on; where all of that is unchanged and the files
+    are whole, the phase is not run again, so a batch that was killed goes on
+    where it was.  ``run.json`` is written last of all.  The last finished run
+    lies in ``previous/``, as far as it was replaced, until the new one has
+    finished.
     """
     found, problems = parameters.check(job.study, root=job.root, changes=job.changes)
     if problems:
@@ -96,14 +110,14 @@ def carry_out(job: Job, *, say: Callable[[str, str], None]) -> Path:
     place = job.out / found.study
     started = datetime.now(UTC)
     with lock(place):
-        _clear(place, job.first)
-        for phase in PHASES[PHASES.index(job.first) :]:
-            say(phase, "begins")
-            _carry_out_phase(phase, found, job, place)
-            say(phase, "done")
+        _set_aside(place)
+        ran = {
+            phase: _carry_out_phase(phase, found, job, place, say)
+            for phase in PHASES[PHASES.index(job.first) :]
+        }
         page = place / "report.html"
-        shelf.write(page, report.render(place, head=_head(found)).encode("utf-8"))
-        shelf.write(place / "run.json", shelf.as_json(_record(found, job, place, started)))
+        writing.write(page, report.render(place, head=_head(found)).encode("utf-8"))
+        writing.write(place / "run.json", writing.as_json(_record(found, job, place, started, ran)))
         shutil.rmtree(place / RUNNING, ignore_errors=True)
         shutil.rmtree(place / PREVIOUS, ignore_errors=True)
     return page
@@ -117,7 +131,7 @@ def prepare(found: StudyFile, folder: Path, *, root: Path) -> list[Path]:
     Problem
         If one of them is there already: a person may have worked in it.
     """
-    targets = [folder / parameters.notebook(phase, root=root).name for phase in PHASES]
+    targets = [folder / places.notebook(phase, root=root).name for phase in PHASES]
     if there := [target.name for target in targets if target.exists()]:
         raise Problem(
             f"{folder} holds {', '.join(there)} already.",
@@ -125,82 +139,232 @@ def prepare(found: StudyFile, folder: Path, *, root: Path) -> list[Path]:
         )
     folder.mkdir(parents=True, exist_ok=True)
     for phase, target in zip(PHASES, targets, strict=True):
-        plain = _bare(parameters.notebook(phase, root=root))
+        plain = _bare(places.notebook(phase, root=root))
         given = _given(found, phase, root)
-        shelf.write(target, nbformat.writes(parameterize_notebook(plain, given)).encode("utf-8"))
+        writing.write(target, nbformat.writes(parameterize_notebook(plain, given)).encode("utf-8"))
     return targets
 
 
 @contextlib.contextmanager
 def lock(place: Path) -> Iterator[None]:
-    """Hold a study's folder; the system lets go of it when the process ends, however it ends."""
+    """Hold a study's folder; the system lets go of it when the process ends, however it ends.
+
+    Raises
+    ------
+    Problem
+        If another process holds it; its number and its host are named.
+    """
     place.mkdir(parents=True, exist_ok=True)
     holder = place / ".holder"
-    held = filelock.FileLock(place / ".lock", timeout=0)
+    held = filelock.FileLock(place / ".lock")
     try:
-        held.acquire()
+        # what a killed batch had started needs a moment to end
+        held.acquire(timeout=SOON if _is_alive(_holder(holder)) else PATIENCE)
     except filelock.Timeout:
-        who = holder.read_text(encoding="utf-8") if holder.exists() else "another process"
         raise Problem(
-            f"The study in {place} is being run by {who}.", "wait for it, or use another --out."
+            f"The study in {place} is being run by {_holder(holder)}.",
+            "wait for it, or use another --out.",
         ) from None
     try:
-        shelf.write(holder, f"process {os.getpid()} on {socket.gethostname()}".encode())
+        writing.write(holder, f"process {os.getpid()} on {socket.gethostname()}".encode())
         yield
         holder.unlink(missing_ok=True)
     finally:
         held.release()
 
 
-def _clear(place: Path, first: str) -> None:
-    """Set the last finished run aside; throw away what an unfinished one left behind."""
+def _holder(holder: Path) -> str:
+    try:
+        return holder.read_text(encoding="utf-8")
+    except OSError:
+        return "another process"
+
+
+def _is_alive(said: str) -> bool:
+    """Whether a process that called itself a holder may still be there; unknown on other hosts."""
+    process, _, host = said.removeprefix("process ").partition(" on ")
+    return host != socket.gethostname() or (process.isdigit() and psutil.pid_exists(int(process)))
+
+
+def _set_aside(place: Path) -> None:
+    """Set the last run's record and report aside; throw away what an unfinished one left."""
     for leftover in (RUNNING, FAILED):
         shutil.rmtree(place / leftover, ignore_errors=True)
-    stale = [*LAST, *PHASES[PHASES.index(first) :]]
     if (place / "run.json").exists():
         shutil.rmtree(place / PREVIOUS, ignore_errors=True)
         (place / PREVIOUS).mkdir()
-        for name in stale:
+        for name in LAST:
             if (place / name).exists():
                 (place / name).rename(place / PREVIOUS / name)
-    for name in stale:
-        if (place / name).is_dir():
-            shutil.rmtree(place / name)
-        else:
-            (place / name).unlink(missing_ok=True)
+    for name in LAST:
+        (place / name).unlink(missing_ok=True)
 
 
-def _carry_out_phase(phase: str, found: StudyFile, job: Job, place: Path) -> None:
-    source = parameters.notebook(phase, root=job.root)
+def _carry_out_phase(
+    phase: str, found: StudyFile, job: Job, place: Path, say: Callable[[str, str], None]
+) -> str:
+    """Carry a phase out unless it stands there unchanged; hand back why it was run, or blank."""
+    why = "asked for" if job.force else _taken_over(phase, found, job, place)
+    if not why:
+        say(phase, "unchanged")
+        return ""
+    _out_of_the_way(phase, place)
+    say(phase, "begins")
     staging = place / RUNNING / phase
     staging.mkdir(parents=True)
+    before = _rests_on(phase, found, job, place, staging)
+    _run_notebook(phase, found, job, staging, place)
+    # which ledgers it asks for is known afterwards; a table that changed meanwhile is to be noticed
+    after = _rests_on(phase, found, job, place, staging)
+    parts = before.parts | {"ledger": after.parts["ledger"]}
+    _write_made(replace(before, parts=parts, files=after.files | before.files), staging, job)
+    staging.rename(place / phase)
+    say(phase, "done")
+    return why
+
+
+def _taken_over(phase: str, found: StudyFile, job: Job, place: Path) -> str:
+    """Take a phase over from an earlier run; if that cannot be, say why it is to be run."""
+    why = ""
+    for folder in (place / phase, place / PREVIOUS / phase):
+        if not (folder / unchanged.MADE).is_file():
+            continue
+        rests_on = _rests_on(phase, found, job, place, folder)
+        again = unchanged.why_again(unchanged.made(folder), rests_on)
+        if not again:
+            if folder != place / phase:
+                shutil.rmtree(place / phase, ignore_errors=True)
+                folder.rename(place / phase)
+            _write_made(rests_on, place / phase, job)  # another phase's section may have changed
+            return ""
+        why = why or again
+    return why or "not carried out yet"
+
+
+def _write_made(rests_on: unchanged.Phase, folder: Path, job: Job) -> None:
+    said = unchanged.record(rests_on, folder, root=job.root, changes=job.changes)
+    writing.write(folder / unchanged.MADE, writing.as_json(said))
+
+
+def _out_of_the_way(phase: str, place: Path) -> None:
+    """Set a phase aside with the finished run that it belongs to; else throw it away."""
+    kept = place / PREVIOUS / phase
+    if (place / PREVIOUS / "run.json").exists() and not kept.exists() and (place / phase).exists():
+        (place / phase).rename(kept)
+    shutil.rmtree(place / phase, ignore_errors=True)
+
+
+def _rests_on(phase: str, found: StudyFile, job: Job, place: Path, folder: Path) -> unchanged.Phase:
+    """Everything that can change what a phase, carried out in ``folder``, finds."""
+    source = places.notebook(phase, root=job.root)
+    alone = [found.path, source]
+    tables = {
+        name: files.lies_in(table, root=job.root)
+        for name, table in found.tables.items()
+        if table.database is None
+    }
+    entries = _ledgers_read(found, job, place, folder)
+    read = [path for paths in tables.values() for path in paths]
+    sums = {path: unchanged.of_file(path) for path in [*alone, *entries, *read]}
+    parts = {
+        "notebook": unchanged.digest(_what_runs(_stripped(source))),
+        "parameters": unchanged.digest([_given(found, phase, job.root), _shared(found)]),
+        "data": unchanged.digest({n: [sums[p] for p in paths] for n, paths in tables.items()}),
+        "ledger": unchanged.digest([sums[path] for path in entries]),
+        "source": unchanged.of_source(),
+        "versions": unchanged.of_versions(),
+        "earlier": unchanged.digest(
+            [_findings(place / earlier) for earlier in PHASES[: PHASES.index(phase)]]
+        ),
+    }
+    if len(tables) < len(found.tables):
+        parts["data"] = ""  # only asking a database tells what it holds
+    folders = [path.parent for paths in tables.values() if len(paths) > 1 for path in paths]
+    return unchanged.Phase(
+        parts=parts,
+        files={str(path): sha for path, sha in sums.items()},
+        folders={str(each): unchanged.names_in(each) for each in folders},
+    )
+
+
+def _forget_folders(executed: Path) -> None:
+    """Take the folders, which may name a person, out of what papermill notes in a notebook."""
+    done = nbformat.read(executed, as_version=4)
+    for name in ("input_path", "output_path"):
+        if said := done.metadata.get("papermill", {}).get(name):
+            done.metadata["papermill"][name] = Path(said).name
+    writing.write(executed, nbformat.writes(done).encode("utf-8", errors="replace"))
+
+
+def _what_runs(plain: nbformat.NotebookNode) -> list[Any]:
+    """What of a notebook can change its findings: not the ids that an editor gives its cells."""
+    cells = [[c.cell_type, c.source, sorted(c.metadata.get("tags", []))] for c in plain.cells]
+    return [plain.metadata.get("kernelspec", {}), cells]
+
+
+def _ledgers_read(found: StudyFile, job: Job, place: Path, folder: Path) -> list[Path]:
+    """The ledgers that a phase asked for, whether they are there or not."""
+    try:
+        said = json.loads((folder / "phase.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    ledger = job.root / found.ledger if found.ledger else place / "ledger"
+    return [ledger / f"{name}.csv" for name in said.get("ledgers", [])]
+
+
+def _shared(found: StudyFile) -> dict[str, Any]:
+    """What a study's file says to all phases alike; the tables by what is said of them."""
+    rest = replace(found, sections={}, path=Path(found.path.name), tables={})
+    tables = {name: table.model_dump(mode="json") for name, table in found.tables.items()}
+    return {"head": repr(rest), "tables": tables}
+
+
+def _findings(folder: Path) -> dict[str, str]:
+    """What a later phase can see of an earlier one; not its executed notebook, which has clocks."""
+    return {
+        name: unchanged.of_file(folder / name)
+        for name in unchanged.names_in(folder)
+        if not name.endswith(".ipynb") and name != unchanged.MADE
+    }
+
+
+def _run_notebook(phase: str, found: StudyFile, job: Job, staging: Path, place: Path) -> None:
+    source = places.notebook(phase, root=job.root)
     executed = staging / source.name
     os.environ["SQM_SHELF"] = str(staging)
     try:
-        _execute(source, executed, _given(found, phase, job.root))
+        _execute(source, executed, _given(found, phase, job.root), job)
+        _forget_folders(executed)
         if not (staging / "phase.json").is_file():
-            raise Failed(f"{source.name}: the kernel ended before the notebook did (memory?)")
+            raise Failed(f"{source.name}: the notebook ended before its last cell")
     except BaseException as error:
         _keep_failed(executed, place)
         raise error if isinstance(error, Failed) else _failure(source.name, error) from error
     finally:
         del os.environ["SQM_SHELF"]
-    staging.rename(place / phase)
 
 
-def _execute(source: Path, executed: Path, given: dict[str, Any]) -> None:
-    plain = _bare(source)
-    plain.cells = [c for c in plain.cells if not LEFT_OUT & set(c.metadata.get("tags", []))]
+def _execute(source: Path, executed: Path, given: dict[str, Any], job: Job) -> None:
     stripped = executed.parent.parent / source.name
-    nbformat.write(plain, stripped)
+    nbformat.write(_stripped(source), stripped)
     papermill.execute_notebook(
         _literal(stripped),
         _literal(executed),
+        engine_name="sqm",
         parameters=given,
         kernel_name="python3",
         progress_bar=False,
         request_save_on_cell_execute=False,
+        cell_limit=job.cell_limit,
+        notebook_limit=job.notebook_limit,
     )
+
+
+def _stripped(source: Path) -> nbformat.NotebookNode:
+    """A notebook as a batch runs it: no stored outputs, no cells for students."""
+    plain = _bare(source)
+    plain.cells = [c for c in plain.cells if not LEFT_OUT & set(c.metadata.get("tags", []))]
+    return plain
 
 
 def _bare(source: Path) -> nbformat.NotebookNode:
@@ -227,15 +391,21 @@ def _failure(notebook: str, error: BaseException) -> BaseException:
     if isinstance(error, KeyboardInterrupt):
         return error
     kind, value = getattr(error, "ename", None), getattr(error, "evalue", None)
+    if kind == "CellExecutionError":  # there was not even the memory to show what it was
+        return Failed(f"{notebook}: a cell failed, and its error could not be shown (memory?)")
     if kind in ("Problem", "Refusal"):
         return Failed(f"{notebook}: {value}")
     if kind:
         return Failed(f"{notebook}: {kind}: {value}")
+    if isinstance(error, engine.Died | engine.TooLong):
+        return Failed(f"{notebook}: {error}")
     return Failed(f"{notebook}: {type(error).__name__}: {error}")
 
 
 def _keep_failed(executed: Path, place: Path) -> None:
     if executed.exists():
+        with contextlib.suppress(OSError, ValueError):
+            _forget_folders(executed)
         (place / FAILED).mkdir(exist_ok=True)
         executed.replace(place / FAILED / executed.name)
 
@@ -257,7 +427,9 @@ def _head(found: StudyFile) -> report.Head:
     )
 
 
-def _record(found: StudyFile, job: Job, place: Path, started: datetime) -> dict[str, Any]:
+def _record(
+    found: StudyFile, job: Job, place: Path, started: datetime, ran: dict[str, str]
+) -> dict[str, Any]:
     """Everything a number can be traced to; the only place where clock times stand."""
     phases = {
         phase: json.loads((place / phase / "phase.json").read_text(encoding="utf-8"))
@@ -271,19 +443,27 @@ def _record(found: StudyFile, job: Job, place: Path, started: datetime) -> dict[
         "started": started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": platform.platform(),
-        "study_file": {"name": found.path.name, "sha256": shelf.sha256(found.path)},
+        "study_file": {"name": found.path.name, "sha256": writing.sha256(found.path)},
         "changes": list(job.changes),
         "first_phase": job.first,
+        "ran": {phase: why or "unchanged, not run again" for phase, why in ran.items()},
+        "keys": {phase: (unchanged.made(place / phase) or {}).get("key", "") for phase in phases},
         "notebooks": {
-            path.name: shelf.sha256(path)
-            for path in (parameters.notebook(phase, root=job.root) for phase in PHASES)
+            path.name: writing.sha256(path)
+            for path in (places.notebook(phase, root=job.root) for phase in PHASES)
         },
         "phases": phases,
         "written": {
-            path.relative_to(place).as_posix(): shelf.sha256(path)
+            path.relative_to(place).as_posix(): writing.sha256(path)
             for path in [*made, place / "report.html"]
         },
     }
+
+
+def _end_with_the_batch() -> None:
+    """Whoever started this process holds its input open; nothing is to outlive a killed batch."""
+    if not os.read(0, 1):
+        os._exit(1)
 
 
 def main() -> None:
@@ -291,15 +471,12 @@ def main() -> None:
 
     `run` starts one such process a study, so that a crash costs one study only.
     """
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
-    said = json.load(sys.stdin)
-    job = Job(
-        study=said["study"],
-        root=Path(said["root"]),
-        out=Path(said["out"]),
-        first=said["first"],
-        changes=tuple(said["changes"]),
-    )
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    said = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_the_batch, daemon=True).start()
+    paths = {"root": Path(said.pop("root")), "out": Path(said.pop("out"))}
+    job = Job(changes=tuple(said.pop("changes")), **paths, **said)
     events, sys.stdout = sys.stdout, sys.stderr
     clock = time.monotonic()
 
@@ -311,6 +488,8 @@ def main() -> None:
         page = carry_out(job, say=lambda phase, state: tell(phase=phase, state=state))
     except (Failed, Problem) as reason:
         tell(state="failed", reason=str(reason))
+    except OSError as error:
+        tell(state="failed", reason=f"a file could not be written or read: {error}")
     else:
         tell(state="finished", report=str(page))
 

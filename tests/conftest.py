@@ -1,11 +1,14 @@
 """A small project of its own for tests that run whole studies."""
 
+import contextlib
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import nbformat
 import pytest
 
-from sqm.parameters import PHASES
+from sqm import warm
+from sqm.places import PHASES
 
 PARAMETERS = (
     'study: str = "tiny"  # names the study\n'
@@ -37,19 +40,37 @@ def pictures_as_found():
     plt.close("all")  # a picture left open would be the next test's current one
 
 
+@pytest.fixture(scope="session")
+def server():
+    """One warm process for all the tests that run studies; None where there can be none."""
+    if warm.missing():
+        yield None
+        return
+    started = warm.Warm.start()
+    yield started
+    started.close()
+
+
 @pytest.fixture
-def project(tmp_path, monkeypatch):
-    """A project whose five notebooks do next to nothing, so that a run takes seconds."""
-    (tmp_path / "pyproject.toml").write_text("", encoding="utf-8")
-    for folder in ("notebooks", "params", "data"):
-        (tmp_path / folder).mkdir()
-    for phase in PHASES:
-        write_notebook(tmp_path, phase)
-    (tmp_path / "data" / "complaints.csv").write_text("id,day\n1,2025-01-01\n2,2025-01-02\n")
+def project(tmp_path, monkeypatch, server):
+    """A project whose five notebooks do next to nothing, so that a run takes a second."""
+    monkeypatch.setattr(warm.Warm, "start", lambda: contextlib.nullcontext(server))
+    made_project(tmp_path)
     write_study(tmp_path, "tiny")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SQM_OUT", raising=False)
     return tmp_path
+
+
+def made_project(root):
+    """Write notebooks and data of a project without studies."""
+    (root / "pyproject.toml").write_text("", encoding="utf-8")
+    for folder in ("notebooks", "params", "data"):
+        (root / folder).mkdir()
+    for phase in PHASES:
+        write_notebook(root, phase)
+    (root / "data" / "complaints.csv").write_text("id,day\n1,2025-01-01\n2,2025-01-02\n")
+    return root
 
 
 def write_notebook(root, phase, *, extra=""):

@@ -77,14 +77,16 @@ def test_a_study_of_ones_own_files_from_new_to_report(project, exports, capsys):
     assert done.stdout == f"{project / 'out/mine/report.html'}\n"
     # piped, so one line an event, with nothing that moves a cursor
     events = done.stderr.splitlines()
-    assert all(re.fullmatch(r" *\d+\.\d s  mine  \w+( \w+)?", line) for line in events), events
+    assert all(
+        re.fullmatch(r" *\d+\.\d s  mine  \w+( \w+|  \(1 of 1\))?", line) for line in events
+    ), events
     assert [line.split("  mine  ")[1] for line in events] == [
         *(
             f"{phase} {state}"
             for phase in ("define", "measure", "analyse", "improve", "control")
             for state in ("begins", "done")
         ),
-        "finished",
+        "finished  (1 of 1)",
     ]
     assert not re.search(r"[\x1b\r]", done.stderr)
 
@@ -215,8 +217,9 @@ def test_on_a_terminal_each_study_has_its_line(monkeypatch):
     with Progress(["tiny", "second"], first="improve") as progress:
         progress.show("tiny", "improve", "begins", 0.1)
         progress.show("tiny", "improve", "done", 1.0)
+        progress.show("second", "improve", "unchanged", 0.1)
         progress.show("second", "", "failed", 1.2)
     last = screen.getvalue()
-    assert "tiny " in last
     assert re.search(r"tiny .* 1/2 ", last)
-    assert re.search(r"second .* 0/2 .* failed", last)
+    assert re.search(r"second .* 1/2 .* unchanged", last)
+    assert re.search(r"1\.2 s  second  failed  \(1 of 2; about \d+ \w+ left\)", last)
