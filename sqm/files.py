@@ -36,6 +36,23 @@ OLD_ENCODINGS = ["cp1252", "cp1250", "cp1251", "gb18030", "big5", "cp932", "euc_
 WESTERN = frozenset("áéíóúñüàèìòùâêîôûäëïöãõçåæøßÁÉÍÓÚÑÜÀÈÇÄÖÅØÆÃÕ¿¡ªº«»€–—‘’“”…·°´")
 LONGEST_CELL = 50_000_000  # characters; csv refuses 131,072 and more unless told otherwise
 
+# Comments, texts and quoted names of a query; and what one database takes for the end of them, or
+# for a command, and another does not: a query that holds such a sign is searched as it stands.
+ASIDE = r"--[^\n]*|/\*.*?\*/|'[^']*'|\"[^\"]*\"|`[^`]*`|\[[\w .-]*\]"
+READ_OTHERWISE = r"\\|\$\w*\$|#|/\*[!M]|/\*(?:(?!\*/).)*/\*|--(?=\S)|\r(?!\n)|\0"
+CHANGES = (
+    r"\b(insert|update|delete|merge|drop|alter|create|truncate|grant|revoke|into|copy|call"
+    r"|exec|execute|attach|detach|pragma|vacuum|set|lock)\b"
+)
+# Functions that write, reach other files or machines, or hold a database up.
+ACTS = (
+    r"\b(pg_(?:read|ls|file|advisory|try_advisory|logical|create|drop|sleep|stat_file|terminate"
+    r"|cancel|reload|rotate|promote|switch|notify)\w*|lo_\w+|lowrite|dblink\w*|set_config|nextval"
+    r"|setval|(?:query|cursor|table|schema|database)_to_xml\w*|load_extension|load_file|readfile"
+    r"|writefile|sys_e\w+|[xs]p_\w+|open(?:rowset|query|datasource)|utl_\w+|dbms_\w+|benchmark"
+    r"|sleep|get_lock)\s*\("
+)
+
 # What was noticed while reading: column, what, rows, treatment.
 Note = tuple[str, str, int, str]
 
@@ -57,6 +74,8 @@ class Raw:
         What was detected: column, what, rows, treatment.
     labels : dict
         Per column of an SPSS file, the label of each code.
+    rows : int
+        Rows in the source where fewer were taken from it; else 0.
     """
 
     header: list[str]
@@ -64,6 +83,7 @@ class Raw:
     sha256: str = ""
     notes: list[Note] = field(default_factory=list)
     labels: dict[str, dict[str, str]] = field(default_factory=dict)
+    rows: int = 0
 
     def under(self, names: Sequence[str]) -> pd.DataFrame:
         """Cells of the named columns, each the first of its name."""
@@ -129,6 +149,16 @@ def need_header(raw: Raw, table: Table, name: str) -> None:
             )
 
 
+def lies_in(table: Table, *, root: Path) -> list[Path]:
+    """Files in which a table lies, all of a folder or of a pattern such as ``part-*.parquet``."""
+    path = root / Path(table.path or "").expanduser()
+    if path.is_dir():
+        return sorted(each for each in path.iterdir() if each.is_file())
+    if any(sign in path.name for sign in "*?["):
+        return sorted(path.parent.glob(path.name))
+    return [path]
+
+
 def file_name(table: Table, name: str) -> str:
     """The source in a message about what it holds.
 
@@ -138,6 +168,19 @@ def file_name(table: Table, name: str) -> str:
     's.csv'
     """
     return Path(table.path).name if table.path is not None else f"{name} (query)"
+
+
+def spellings(words: Iterable[str]) -> list[str]:
+    """Words as they may be written: 99 is also 99.0.
+
+    Examples
+    --------
+    >>> spellings(["99", "n/a"])
+    ['99', 'n/a', '99.0', '99.00']
+    """
+    words = list(words)
+    numbers = [word for word in words if re.fullmatch(r"-?\d+", word)]
+    return [*words, *(number + zeros for number in numbers for zeros in (".0", ".00"))]
 
 
 def as_text(value: Any, decimal: str) -> str:
@@ -193,7 +236,7 @@ def _from_file(
 ) -> Raw:
     if path.stat().st_size == 0:
         raise _empty(table, name)
-    read = _from_csv if _ending(path) in TEXTS else _from_program
+    read = _from_csv if ending(path) in TEXTS else _from_program
     raw = read(path, table, wanted, rows)
     if rows is None:
         with path.open("rb") as source:
@@ -202,35 +245,41 @@ def _from_file(
 
 
 def _path(table: Table, name: str, root: Path) -> Path:
+    return need_readable(root / Path(table.path or "").expanduser(), table, name)
+
+
+def need_readable(path: Path, table: Table, name: str) -> Path:
+    """Insist that a file is there and of a kind that can be read."""
     given = table.path or ""
-    path = root / Path(given).expanduser()
     if path.is_dir():
-        raise Problem(f"{name}: {given} is a folder.", "name the file in it.")
+        mend = "name the file in it; a folder is read where a table has `where` or `summed`."
+        raise Problem(f"{name}: {given} is a folder.", mend)
     if not path.is_file():
         raise Problem(f"{name}: there is no file {given}.", _nearest_file(path))
     if not os.access(path, os.R_OK):
         raise Problem(
             f"{name}: {given} may not be read.", "ask its owner for the right to read it."
         )
-    if _ending(path) == ".xls":
+    if ending(path) == ".xls":
         raise Problem(
             f"{name}: {given} is in the Excel format of before 2007.", "save it as .xlsx or .csv."
         )
-    if _ending(path) not in ENDINGS:
+    if ending(path) not in ENDINGS:
         raise Problem(
             f"{name}: {given} ends in none of the known endings.",
             f"give a file that ends in {', '.join(ENDINGS)} (.csv, .tsv, .txt also with .gz).",
         )
-    if table.sheet is not None and _ending(path) not in BOOKS:
+    if table.sheet is not None and ending(path) not in BOOKS:
         raise Problem(f"{name}: {given} has no sheets.", "leave `sheet` out.")
     return path
 
 
-def _ending(path: Path) -> str:
+def ending(path: Path) -> str:
+    """How a file's name ends, without the .gz of a text."""
     name = path.name.lower()
     text = name.removesuffix(".gz")
-    ending = Path(text).suffix
-    return ending if text == name or ending in TEXTS else ".gz"
+    found = Path(text).suffix
+    return found if text == name or found in TEXTS else ".gz"
 
 
 def _nearest_file(path: Path) -> str:
@@ -269,7 +318,7 @@ def _from_csv(path: Path, table: Table, wanted: Container[str] | None, rows: int
     else:
         text, encoding = _decoded(_content(path, table, START), table)
         lines = lambda: io.StringIO(text, newline="")  # noqa: E731
-    separator = table.separator or _separator(lines(), _ending(path))
+    separator = table.separator or _separator(lines(), ending(path))
     raw = _split(lines, separator, table, wanted, rows)
     shown = {"\t": "tab", " ": "space"}.get(separator, separator)
     guessed = "detected" if encoding.startswith("utf") else "guessed; if letters look wrong, set it"
@@ -409,6 +458,26 @@ def _need_one_encoding(content: bytes, table: Table) -> None:
         )
 
 
+def opening(path: Path, table: Table) -> tuple[str, str, list[str]]:
+    """Encoding, separator and header of a text file, from its first lines alone.
+
+    Parameters
+    ----------
+    path : Path
+        Plain or compressed.
+    table : Table
+        What it says of encoding and separator goes before what is detected.
+    """
+    text, encoding = _decoded(_content(path, table, START), table)
+    lines = io.StringIO(text, newline="")
+    separator = table.separator or _separator(lines, ending(path))
+    return (
+        encoding,
+        separator,
+        _split(lambda: io.StringIO(text, newline=""), separator, table, (), 0).header,
+    )
+
+
 def _separator(lines: Iterator[str], ending: str) -> str:
     """The separator that splits the first records into the most, equally many, columns."""
     text = "".join(islice(lines, 400))[:200_000]
@@ -474,15 +543,15 @@ def _ragged(lines: Iterator[str], separator: str, width: int, table: Table) -> P
 
 
 def _from_program(path: Path, table: Table, wanted: Container[str] | None, rows: int | None) -> Raw:
-    ending = _ending(path)
-    read = {".parquet": _from_parquet, ".sav": _from_spss}.get(ending, _from_excel)
+    last = ending(path)
+    read = {".parquet": _from_parquet, ".sav": _from_spss}.get(last, _from_excel)
     try:
         return read(path, table, wanted, rows)
     except Problem:
         raise
     except Exception as error:  # these readers raise errors of many libraries
         raise Problem(
-            f"{table.path} cannot be opened as {ending} ({type(error).__name__}).",
+            f"{table.path} cannot be opened as {last} ({type(error).__name__}).",
             "open it in the program that made it and save it anew.",
         ) from error
 
@@ -536,9 +605,13 @@ def _from_parquet(path: Path, table: Table, wanted: Container[str] | None, rows:
         if rows is not None:
             return Raw(header, _cells({}, min(source.metadata.num_rows, rows)))
         take = [header[i] for i in _places(header, wanted)]
-        read = source.read(columns=take)
+        return from_arrow(source.read(columns=take), header, table)
+
+
+def from_arrow(read: pyarrow.Table, header: list[str], table: Table) -> Raw:
+    """Columns of these names, each as text; of a name that stands twice the first."""
     cells: dict[int, Iterable[str]] = {}
-    for name in take:
+    for name in read.column_names:
         column, kind = read.column(name), read.column(name).type
         if pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind):
             cells[header.index(name)] = column.fill_null("")
@@ -580,12 +653,12 @@ def _texts_of(values: pd.Series, table: Table) -> list[str]:
 def _from_database(
     table: Table, name: str, root: Path, wanted: Container[str] | None, rows: int | None
 ) -> Raw:
-    url = _address(table, name, root)
-    query = _one_select(table.query or "", name)
+    url = address(table, name, root)
+    query = one_select(table.query or "", name)
     try:
         header, records = _answer(url, query, rows)
     except Exception as error:  # drivers raise errors of their own besides SQLAlchemy's
-        raise _no_database(name, url, error) from None
+        raise no_database(name, url, error) from None
     raw = _from_records(records, header, table, wanted)
     digest = hashlib.sha256(repr(header).encode())
     for row in records:
@@ -600,7 +673,7 @@ def _answer(url: Any, query: str, rows: int | None) -> tuple[list[str], list[tup
     engine = create_engine(url)
     try:
         with engine.connect() as connection:
-            _read_only(connection)
+            read_only(connection)
             result = connection.execution_options(stream_results=True).exec_driver_sql(query)
             header = [str(column) for column in result.keys()]  # noqa: SIM118, it is no dict
             found = result.fetchall() if rows is None else result.fetchmany(rows)
@@ -610,7 +683,8 @@ def _answer(url: Any, query: str, rows: int | None) -> tuple[list[str], list[tup
     return header, [tuple(row) for row in found]
 
 
-def _address(table: Table, name: str, root: Path) -> Any:
+def address(table: Table, name: str, root: Path) -> Any:
+    """Where a database is, as SQLAlchemy has it; secrets come from the environment alone."""
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
 
@@ -652,33 +726,40 @@ def _sqlite_file(url: Any, name: str, root: Path) -> Any:
         raise Problem(
             f"{name}: the SQLite file is not there.", "paths are counted from the repository root."
         )
-    return url.set(database=str(path))
+    # any other would become part of a file's name, or be told in a warning
+    query = {
+        name: url.query[name] for name in ("timeout", "cached_statements") if name in url.query
+    }
+    return url.set(database=str(path), query=query)
 
 
-def _one_select(query: str, name: str) -> str:
+def one_select(query: str, name: str) -> str:
     """Let only one reading statement through; databases are further told to be read-only."""
-    bare = re.sub(r"--[^\n]*|/\*.*?\*/", " ", query, flags=re.S)
-    bare = re.sub(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`[^`]*`|\[[^\]]*\]", "''", bare)
+    odd = re.search(READ_OTHERWISE, query, re.S)
+    bare = query if odd else re.sub(ASIDE, lambda found: _left_of(found[0]), query, flags=re.S)
     bare = bare.strip().rstrip(";").strip()
-    changes = (
-        r"\b(insert|update|delete|merge|drop|alter|create|truncate|grant|revoke|into|copy|call"
-        r"|exec|execute|attach|detach|pragma|vacuum|set|lock)\b"
-    )
-    found = re.search(changes, bare, re.I)
+    named = re.sub(r"--[^\n]*|/\*.*?\*/|[\"`\[\]]", " ", query, flags=re.S)
+    found = re.search(CHANGES, bare, re.I) or re.search(ACTS, named, re.I)
     if not re.match(r"(select|with)\b", bare, re.I) or ";" in bare or found:
         raise Problem(
             f"{name}: the query is not a single SELECT"
-            + (f" (it says {found[0].upper()})." if found else "."),
+            + (f" (it says {found[0].upper().rstrip(' (')})." if found else "."),
             "write one statement that begins with SELECT or WITH and only reads;"
             " quote a column that bears such a name.",
         )
     return query.strip().rstrip(";")
 
 
-def _read_only(connection: Any) -> None:
+def _left_of(aside: str) -> str:
+    """What stays of a comment, a text or a name in quotation marks when its words do not count."""
+    return " " if aside.startswith(("--", "/*")) else "''"
+
+
+def read_only(connection: Any) -> None:
+    """Tell a database that nothing is to be changed, and to show one state throughout."""
     statement = {
         "sqlite": "PRAGMA query_only = ON",
-        "postgresql": "SET TRANSACTION READ ONLY",
+        "postgresql": "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY",
         "mysql": "SET SESSION TRANSACTION READ ONLY",
         "mariadb": "SET SESSION TRANSACTION READ ONLY",
     }.get(connection.dialect.name)
@@ -686,12 +767,12 @@ def _read_only(connection: Any) -> None:
         connection.exec_driver_sql(statement)
 
 
-def _no_database(name: str, url: Any, error: Exception) -> Problem:
+def no_database(name: str, url: Any, error: Exception) -> Problem:
     """Say what the database said, without anything of its address."""
     said = str(getattr(error, "orig", None) or "").strip().split("\n")[0]
-    for part in (url.password, url.username, url.host, url.database, *map(str, url.query.values())):
-        if part:
-            said = said.replace(str(part), "…")
+    parts = (url.password, url.username, url.host, url.database, *map(str, url.query.values()))
+    for part in sorted(map(str, filter(None, parts)), key=len, reverse=True):
+        said = said.replace(part, "…")
     said = re.sub(r"\b\d{1,3}(?:\.\d{1,3}){3}\b|\b[0-9a-f]*:[0-9a-f]*:[0-9a-f:]*", "…", said)
     said = f": {said[:200]}" if said else ""
     return Problem(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
@@ -164,18 +164,24 @@ ALIKE = (
     {"flag"},
 )
 SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+# A personal value of these types is read under a number; of all other types it is not read.
+NUMBERED = ("identifier", "category")
 
 # Options that mean something for each type, besides `column` and `type`.
 OPTIONS = {
-    "identifier": {"missing"},
-    "category": {"missing"},
-    "text": {"missing"},
-    "number": {"missing", "unit", "range", "scale"},
-    "flag": {"missing", "yes", "no"},
-    "time": {"missing", "format"},
-    "date": {"missing", "format"},
+    "identifier": {"missing", "personal"},
+    "category": {"missing", "personal"},
+    "text": {"missing", "personal"},
+    "number": {"missing", "unit", "range", "scale", "personal"},
+    "flag": {"missing", "yes", "no", "personal"},
+    "time": {"missing", "format", "personal"},
+    "date": {"missing", "format", "personal"},
     "duration": {"start", "end", "unit", "clock", "until"},
 }
+
+# Options of a table that mean nothing once its rows are summed.
+NOT_SUMMED = ("roles", "dimensions", "expectations", "reverse", "scale", "key", "copies", "sheet")
+NOT_SUMMED += ("missing_answers",)
 
 Type = Literal["identifier", "category", "text", "number", "flag", "time", "date", "duration"]
 Unit = Literal["s", "min", "h", "d"]
@@ -265,6 +271,24 @@ class Role(_Strict):
         ``calendar`` counts nights and holidays, ``working`` only opening hours.
     until : date
         What a duration that is still running is counted to.
+    personal : bool
+        Its values name or describe a person: none of them is kept, printed or
+        drawn.
+
+    Notes
+    -----
+    A personal **identifier or category** is read under a number, such as
+    ``customer 0017``: people can still be counted, found again and joined,
+    because the number is the same in every table of the study that has the
+    role.  Numbers are given in the order in which people first appear, so that
+    nothing of a value is in its number: no list of telephone numbers tried one
+    by one leads back, as it would with a hash.  They hold for these data: with
+    other rows the same number can be another person's, so compare no number
+    between two runs over different data, and freeze no limits by one.
+
+    A personal **text, number, flag, time or date** is not read at all.  A method
+    cannot know which words of a text are a person's, and quotes, prints and draws what it is given;
+    a question that needs the column stands under "Not examined".
     """
 
     column: str | None = None
@@ -280,6 +304,7 @@ class Role(_Strict):
     end: str | None = None
     clock: Literal["calendar", "working"] | None = None
     until: Annotated[datetime | date | None, BeforeValidator(_as_day)] = None
+    personal: bool = False
 
     @model_validator(mode="before")
     @classmethod
@@ -308,13 +333,117 @@ class Role(_Strict):
         }
 
 
+class Condition(_Strict):
+    """What a column must hold for a row to be read.
+
+    Attributes
+    ----------
+    is_ : tuple
+        ``is``: one of these values; a value or a list alone says the same.
+    from_, to : date or float
+        ``from`` and ``to``: first and last day, on the study's clock, or
+        smallest and largest number.
+    above, below : float
+        A number beyond this one.
+    format : str
+        How the source writes a day, in ``strptime`` codes; ISO 8601 without.
+    """
+
+    is_: Codes = Field((), alias="is")
+    from_: Annotated[date | float | None, BeforeValidator(_as_day)] = Field(None, alias="from")
+    to: Annotated[date | float | None, BeforeValidator(_as_day)] = None
+    above: float | None = None
+    below: float | None = None
+    format: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, given: Any) -> Any:
+        if isinstance(given, str | int | float):
+            return {"is": [given]}
+        return {"is": given} if isinstance(given, list | tuple) else given
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Condition:
+        ends = [each for each in (self.from_, self.to) if each is not None]
+        if not self.is_ and not ends and self.above is None and self.below is None:
+            raise ValueError("say what the column must be: `is`, `from`, `to`, `above` or `below`")
+        if len({isinstance(each, date) for each in ends}) > 1:
+            raise ValueError("give `from` and `to` both as days or both as numbers")
+        if self.format and not (ends and isinstance(ends[0], date)):
+            raise ValueError("`format` goes with days")
+        return self
+
+
+class Sum(_Strict):
+    """How one role of a table is made where many rows are summed.
+
+    Attributes
+    ----------
+    rows : bool
+        The number of rows; ``rows`` alone says the same.
+    column : str
+        A column whose values make groups; its name alone says the same.
+    each : str
+        ``day``, ``week`` or ``month``: the column is a time, and its periods make groups.
+    format : str
+        How the source writes that time, in ``strptime`` codes; ISO 8601 without.
+    is_, above, below
+        ``is``, ``above``, ``below``: the rows in which the column holds one of these
+        values, or a number beyond this one, are counted.
+    added : str
+        A column of whole numbers that are added up.
+    """
+
+    rows: bool = False
+    column: str | None = None
+    each: Literal["day", "week", "month"] | None = None
+    format: str | None = None
+    is_: Codes = Field((), alias="is")
+    above: float | None = None
+    below: float | None = None
+    added: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, given: Any) -> Any:
+        if given == "rows":
+            return {"rows": True}
+        return {"column": given} if isinstance(given, str) else given
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Sum:
+        ways = [self.rows, self.column is not None, self.added is not None]
+        if sum(ways) != 1:
+            raise ValueError("say `rows`, or name a `column`, or a column to be `added`")
+        counted = bool(self.is_) or self.above is not None or self.below is not None
+        if self.column is None and (counted or self.each):
+            raise ValueError("`each`, `is`, `above` and `below` go with a `column`")
+        if counted and self.each:
+            raise ValueError("`each` makes periods, `is`, `above` and `below` count: choose one")
+        if self.format and not self.each:
+            raise ValueError("`format` goes with `each`")
+        return self
+
+    @property
+    def kind(self) -> Literal["rows", "period", "count", "added", "group"]:
+        """What the role becomes."""
+        if self.rows or self.added:
+            return "rows" if self.rows else "added"
+        if self.each:
+            return "period"
+        counted = self.is_ or self.above is not None or self.below is not None
+        return "count" if counted else "group"
+
+
 class Table(_Strict):
     """One table of a study's ``data`` section: where it lies and what it holds.
 
     Attributes
     ----------
     path : str
-        File, from the repository root, absolute, or from ``~``.
+        File, from the repository root, absolute, or from ``~``; where rows are
+        narrowed or summed also a folder, or a pattern such as ``part-*.parquet``.
     database, query : str
         ``env:NAME`` of the environment variable that holds a SQLAlchemy
         address (or an address without credentials), and one SELECT.
@@ -325,6 +454,10 @@ class Table(_Strict):
         decimal comma or with separated thousands.
     time_zone : str
         Zone in which the source's times were written; the study's without.
+    where : dict of Condition
+        Per column of the source what it must hold: other rows are not read.
+    summed : dict of Sum
+        Per role how it is made where only sums are read; `roles` then are these.
     missing : tuple
         Codes that stand for "no value" in every column; blank always does.
     missing_answers : tuple
@@ -354,6 +487,8 @@ class Table(_Strict):
     decimal: Character = "."
     thousands: Character | None = None
     time_zone: str | None = None
+    where: dict[str, Condition] = Field(default_factory=dict)
+    summed: dict[str, Sum] = Field(default_factory=dict)
     missing: Codes = ()
     missing_answers: Codes = ()
     copies: Literal["each", "once"] = "each"
@@ -363,6 +498,28 @@ class Table(_Strict):
     dimensions: dict[str, Columns] = Field(default_factory=dict)
     expectations: dict[str, str] = Field(default_factory=dict)
     reverse: Columns = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _roles_of_sums(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or not isinstance(given.get("summed"), dict):
+            return given
+        clash = [option for option in NOT_SUMMED if given.get(option)]
+        if clash:
+            raise ValueError(f"`{clash[0]}` does not go with `summed`, which makes the roles")
+        sums = {role: Sum.model_validate(how) for role, how in given["summed"].items()}
+        types = {"period": "date", "group": "category"}
+        roles = {r: {"column": r, "type": types.get(h.kind, "number")} for r, h in sums.items()}
+        return given | {"roles": roles}
+
+    @model_validator(mode="after")
+    def _sums_of_something(self) -> Table:
+        kinds = [how.kind for how in self.summed.values()]
+        if self.summed and not {"rows", "count", "added"} & set(kinds):
+            raise ValueError("`summed` counts nothing: add a role that is `rows`")
+        if kinds.count("period") > 1:
+            raise ValueError("`summed` has two roles with `each`: sum by one time")
+        return self
 
     @model_validator(mode="after")
     def _one_place(self) -> Table:
@@ -392,9 +549,30 @@ class Table(_Strict):
         return [item for group in self.dimensions.values() for item in group]
 
     def columns(self) -> tuple[str, ...]:
-        """Columns of the source that the study reads."""
+        """Columns of the source that the study reads.
+
+        Examples
+        --------
+        >>> sums = {"unit": "site", "n": "rows", "events": {"column": "wait_s", "above": 300}}
+        >>> Table(path="s.csv", summed=sums, where={"channel": "phone"}).columns()
+        ('site', 'wait_s', 'channel')
+        """
         named = [role.column for role in self.roles.values() if role.column is not None]
-        return tuple(dict.fromkeys([*named, *self.items()]))
+        if self.summed:
+            each = [how.column or how.added for how in self.summed.values()]
+            named = [column for column in each if column is not None]
+        return tuple(dict.fromkeys([*named, *self.items(), *self.where]))
+
+    def sums(self) -> Table:
+        """The table that summing makes of this one: its roles, and nothing left to convert.
+
+        Examples
+        --------
+        >>> Table(path="s.csv", summed={"n": "rows"}, missing=[99]).sums().missing
+        ()
+        """
+        kept = {name: getattr(self, name) for name in ("path", "database", "query")}
+        return Table.model_construct(**kept, roles=self.roles)
 
     def shown(self) -> str:
         """Name of the source for messages: a path, never a database address."""
@@ -414,13 +592,70 @@ def columns_of(table: Table) -> tuple[str, ...]:
 
 
 def types_of(table: Table, name: str) -> dict[str, str | None]:
-    """Per role its type: its own, or that of the known role; None where neither says one.
+    """Per role that is read its type: its own, or that of the known role; None where neither is.
 
     Examples
     --------
     >>> types_of(Table(path="s.csv", roles={"closed": "b", "mine": "c"}), "complaints")
     {'closed': 'time', 'mine': None}
     """
+    hidden = withheld(table, name)
+    return {role: kind for role, kind in _all_types(table, name).items() if role not in hidden}
+
+
+def withheld(table: Table, name: str) -> tuple[str, ...]:
+    """Personal roles that are not read at all, because no number can stand for their values.
+
+    Examples
+    --------
+    >>> roles = {"customer": {"column": "c", "personal": True},
+    ...          "text": {"column": "t", "personal": True}}
+    >>> withheld(Table(path="s.csv", roles=roles), "complaints")
+    ('text',)
+    """
+    kinds = _all_types(table, name)
+    return tuple(
+        role for role, spec in table.roles.items() if spec.personal and kinds[role] not in NUMBERED
+    )
+
+
+def readable(table: Table, name: str) -> Table:
+    """The table without the roles that are `withheld`."""
+    hidden = withheld(table, name)
+    if not hidden:
+        return table
+    roles = {role: spec for role, spec in table.roles.items() if role not in hidden}
+    return table.model_copy(update={"roles": roles})
+
+
+def personal_problems(tables: Mapping[str, Table]) -> list[Problem]:
+    """List the roles that are personal in one table and stand open in another.
+
+    Examples
+    --------
+    >>> shut = Table(path="a.csv", roles={"contact": {"column": "c", "personal": True}})
+    >>> open_ = Table(path="b.csv", roles={"contact": "c"})
+    >>> print(personal_problems({"complaints": shut, "operations": open_})[0])
+    'contact' is personal in complaints, and its values stand open in operations.
+      To mend: mark it in both, contact: {column: c, personal: true}.
+    """
+    problems = []
+    for role in dict.fromkeys(role for table in tables.values() for role in table.roles):
+        places = {name: t.roles[role] for name, t in tables.items() if role in t.roles}
+        numbered = [n for n in places if _all_types(tables[n], n)[role] in NUMBERED]
+        shut = [name for name in numbered if places[name].personal]
+        for name in numbered if shut else ():
+            if not places[name].personal:
+                what = f"{role!r} is personal in {shut[0]}, and its values stand open in {name}."
+                mark = f"{role}: {{column: {places[name].column}, personal: true}}"
+                mend = f"mark it in both, {mark}."
+                if tables[name].summed:
+                    mend = "sum by another column: a table of sums cannot hide whose they are."
+                problems.append(Problem(what, mend))
+    return problems
+
+
+def _all_types(table: Table, name: str) -> dict[str, str | None]:
     known = KNOWN.get(name, {})
     return {role: spec.type or known.get(role) for role, spec in table.roles.items()}
 
@@ -443,11 +678,12 @@ def problems_of(table: Table, name: str) -> list[Problem]:
         *_role_problems(table, name),
         *_item_problems(table, name),
         *_dimension_problems(table, name),
+        *_open_again(table, name),
     ]
 
 
 def _role_problems(table: Table, name: str) -> Iterator[Problem]:
-    types = types_of(table, name)
+    types = _all_types(table, name)
     if name not in KNOWN and None in types.values():
         yield Problem(
             f"data has a table {name!r}, which no method knows.",
@@ -468,6 +704,11 @@ def _role_problems(table: Table, name: str) -> Iterator[Problem]:
     if table.key is not None and table.key not in table.roles:
         yield Problem(
             f"{name}: no role {table.key!r} to be the `key`.", nearest(table.key, table.roles)
+        )
+    elif table.key in withheld(table, name):
+        yield Problem(
+            f"{name}: the `key` {table.key!r} is personal and no identifier, so it is not read.",
+            f"say what it is: {table.key}: {{column: ..., type: identifier, personal: true}}.",
         )
 
 
@@ -491,7 +732,12 @@ def _duration_problems(role: str, table: Table, name: str) -> Iterator[Problem]:
     types = types_of(table, name)
     times = [other for other, kind in types.items() if kind in ("time", "date")]
     for end in (table.roles[role].start, table.roles[role].end):
-        if end not in times:
+        if end in withheld(table, name):
+            yield Problem(
+                f"{name}: {role!r} runs from or to {end!r}, which is personal and not read.",
+                "leave the duration out, or have it reckoned before the data come here.",
+            )
+        elif end not in times:
             yield Problem(
                 f"{name}: {role!r} runs from or to {end!r}, which is no time.", nearest(end, times)
             )
@@ -550,3 +796,22 @@ def _dimension_problems(table: Table, name: str) -> Iterator[Problem]:
                 + (f"names {twice[0]!r} twice." if twice else "has no items."),
                 "name each of its items once.",
             )
+
+
+def _open_again(table: Table, name: str) -> Iterator[Problem]:
+    """Personal columns whose values come in by another door."""
+    for role, spec in table.roles.items():
+        if not spec.personal:
+            continue
+        if spec.column in table.items():
+            yield Problem(
+                f"{name}: {spec.column!r} is a survey item and cannot be personal.",
+                "leave the column out of `dimensions` and `expectations`, or take the mark away.",
+            )
+        for other, its in table.roles.items():
+            if its.column == spec.column and not its.personal:
+                yield Problem(
+                    f"{name}: {spec.column!r} is personal as {role!r} and stands open as"
+                    f" {other!r}.",
+                    f"mark {other!r} too, or leave it out.",
+                )

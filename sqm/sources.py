@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,10 +12,21 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
-from sqm import files
+from sqm import counting, files
 from sqm.checks import Problem, first_rows, need_on_scale
 from sqm.clock import Calendar, hours_between, working_hours
-from sqm.roles import SECONDS, Role, Table, problems_of, suffix, types_of
+from sqm.roles import (
+    NUMBERED,
+    SECONDS,
+    Role,
+    Table,
+    personal_problems,
+    problems_of,
+    readable,
+    suffix,
+    types_of,
+    withheld,
+)
 
 YES = ("1", "true", "yes", "y", "sí", "si", "是")
 NO = ("0", "false", "no", "n", "否")
@@ -96,7 +107,7 @@ def check(table: Table, name: str, *, root: Path, calendar: Calendar) -> list[Pr
     problems = problems_of(table, name)
     for step in (
         lambda: _zone(table.time_zone or calendar.time_zone),
-        lambda: files.need_header(files.head(table, name, root=root), table, name),
+        lambda: files.need_header(_head(table, name, root), readable(table, name), name),
     ):
         try:
             step()
@@ -105,7 +116,59 @@ def check(table: Table, name: str, *, root: Path, calendar: Calendar) -> list[Pr
     return problems
 
 
-def read(table: Table, name: str, *, root: Path, calendar: Calendar) -> Reading:
+class People:
+    """Who is who in a study's tables, by a number and by no name.
+
+    Parameters
+    ----------
+    tables : mapping of Table
+        All of the study, by name.
+    root : Path
+        Folder from which paths are counted.
+    prefix : str, default ""
+        Stands before every number.
+
+    Raises
+    ------
+    Problem
+        If a role is personal in one table and stands open in another.
+
+    Notes
+    -----
+    A role's people are numbered in the order in which they first appear, the
+    tables taken in the order of the study's file.
+    """
+
+    def __init__(self, tables: Mapping[str, Table], *, root: Path, prefix: str = "") -> None:
+        if problems := personal_problems(tables):
+            raise problems[0]
+        self._tables, self._root, self._prefix = tables, root, prefix
+        self._numbered: dict[str, dict[str, str]] = {}
+
+    def numbered(self, role: str) -> dict[str, str]:
+        """Per value of a personal role what is read in its place, such as ``customer 0017``."""
+        if role not in self._numbered:
+            values = [self._values(name, role) for name in self._tables]
+            known = pd.concat([each for each in values if each is not None]).dropna().unique()
+            said = f"{self._prefix}{role}"
+            self._numbered[role] = {v: f"{said} {n:04d}" for n, v in enumerate(known, start=1)}
+        return self._numbered[role]
+
+    def _values(self, name: str, role: str) -> pd.Series | None:
+        """What stands in a table's column, its labels in place of codes; None if it has none."""
+        table = self._tables[name]
+        kind = types_of(table, name).get(role)
+        if kind not in NUMBERED or not table.roles[role].personal:
+            return None
+        column = table.roles[role].column
+        raw = _everything(table, name, self._root, column)
+        cells, notes = raw.under([column]), _Notes(name, [])
+        return _Desk(table, name, cells, raw.labels, notes, Calendar(), self).words(role, kind)
+
+
+def read(
+    table: Table, name: str, *, root: Path, calendar: Calendar, people: People | None = None
+) -> Reading:
     """Read a table into columns named by role.
 
     Parameters
@@ -118,6 +181,10 @@ def read(table: Table, name: str, *, root: Path, calendar: Calendar) -> Reading:
     calendar : Calendar
         Its time zone is the one in which times are given; its hours count
         for durations on the ``working`` clock.
+    people : People, optional
+        Who is who in the study's tables.  Without, the people of this table are
+        numbered by themselves, and their numbers name the table: no number of
+        another table can be taken for one of these.
 
     Returns
     -------
@@ -131,19 +198,25 @@ def read(table: Table, name: str, *, root: Path, calendar: Calendar) -> Reading:
     """
     if problems := problems_of(table, name):
         raise problems[0]
+    people = people or People({name: table}, root=root, prefix=f"{name} ")
+    hidden = [table.roles[role].column for role in withheld(table, name)]
+    table = readable(table, name)
     wanted = None if table.copies == "once" else table.columns()
-    raw = files.whole(table, name, root=root, wanted=wanted)
+    raw = _whole(table, name, root, wanted, calendar)
+    table = table.sums() if table.summed else table
     files.need_header(raw, table, name)
     notes = _Notes(name, raw.notes)
     cells = _without_copies(raw, table, notes)
-    desk = _Desk(table, files.file_name(table, name), cells, raw.labels, notes, calendar)
+    for column in hidden:
+        notes.add(column, "personal", len(cells), "not read")
+    desk = _Desk(table, files.file_name(table, name), cells, raw.labels, notes, calendar, people)
     columns = desk.columns(types_of(table, name))
     return Reading(
         table=pd.DataFrame(columns, index=cells.index),
         notes=notes.frame(),
         file=table.shown(),
         sha256=raw.sha256,
-        rows=len(raw.cells),
+        rows=raw.rows or len(raw.cells),
     )
 
 
@@ -175,6 +248,45 @@ def formats_that_read(values: pd.Series) -> list[str]:
         for pattern in FORMATS
         if all(_strptime(sample, pattern).notna().all() for sample in samples)
     ]
+
+
+def as_written(table: Table, name: str, role: str, *, root: Path) -> list[str]:
+    """The different values of a role's column as its source has them, and what its codes mean.
+
+    No method may see them: this is for looking whether one of them stands where none should.
+
+    Parameters
+    ----------
+    table : Table
+    name : str
+        Name of the table in the study.
+    role : str
+        Of the table; one that is not read too.
+    root : Path
+        Folder from which paths are counted.
+    """
+    column = table.roles[role].column or role
+    raw = _everything(table, name, root, column)
+    return [*raw.under([column])[column].unique(), *raw.labels.get(column, {}).values()]
+
+
+def _head(table: Table, name: str, root: Path) -> files.Raw:
+    return (counting if counting.asked(table) else files).head(table, name, root=root)
+
+
+def _whole(table: Table, name: str, root: Path, wanted, calendar: Calendar) -> files.Raw:
+    if counting.asked(table):
+        return counting.whole(table, name, root=root, wanted=wanted, calendar=calendar)
+    return files.whole(table, name, root=root, wanted=wanted)
+
+
+def _everything(table: Table, name: str, root: Path, column: str) -> files.Raw:
+    """A column of all rows, also of those that `where` leaves out: people keep their numbers."""
+    wanted = (column,)
+    if not counting.asked(table):
+        return files.whole(table, name, root=root, wanted=wanted)
+    every = table.model_copy(update={"where": {}})
+    return counting.whole(every, name, root=root, wanted=wanted, calendar=Calendar())
 
 
 class _Notes:
@@ -234,6 +346,7 @@ class _Desk:
     labels: dict[str, dict[str, str]]
     notes: _Notes
     calendar: Calendar
+    people: People
 
     def columns(self, types: dict[str, str]) -> dict[str, pd.Series]:
         done = {
@@ -252,11 +365,11 @@ class _Desk:
     # One column ---------------------------------------------------------------------------------
 
     def _column(self, role: str, kind: str) -> pd.Series:
-        spec = self.table.roles[role]
-        name = spec.column or role
-        text, blank = self._text(name, spec.missing)
-        if blank.all():
-            self._all_missing(name, "end" if self._is_later(role, kind) else kind)
+        column = self._opened(role)
+        if column.blank.all():
+            self._all_missing(column.name, "end" if self._is_later(role, kind) else kind)
+        if column.spec.personal:
+            return self._by_number(column, kind)
         read = {
             "identifier": self._words,
             "category": self._labels,
@@ -266,18 +379,39 @@ class _Desk:
             "time": self._time,
             "date": self._date,
         }
-        return read[kind](_Column(name, role, spec, text, blank))
+        return read[kind](column)
 
-    def _text(self, name: str, missing: tuple) -> tuple[pd.Series, pd.Series]:
+    def words(self, role: str, kind: str) -> pd.Series:
+        """What stands under a role of words, labels in place of their codes."""
+        column = self._opened(role)
+        return self._labels(column) if kind == "category" else self._words(column)
+
+    def _by_number(self, column: _Column, kind: str) -> pd.Series:
+        """Personal words: whose they are is told by a number alone."""
+        words = self._labels(column) if kind == "category" else self._words(column)
+        given = words.notna().sum()
+        self.notes.add(column.name, "personal values, read under numbers", given, "kept")
+        return words.map(self.people.numbered(column.role), na_action="ignore").astype("str")
+
+    def _opened(self, role: str) -> _Column:
+        spec = self.table.roles[role]
+        name = spec.column or role
+        text, blank = self._text(name, spec.missing, personal=spec.personal)
+        return _Column(name, role, spec, text, blank)
+
+    def _text(
+        self, name: str, missing: tuple, *, personal: bool = False
+    ) -> tuple[pd.Series, pd.Series]:
         """A column's text without outer blanks, and where it is missing."""
         text = self.cells[name].str.strip()
         blank = text == ""
         self.notes.add(name, "blank", blank.sum(), "missing")
         codes = (*self.table.missing, *missing)
         codes = {files.as_text(code, self.table.decimal).strip() for code in codes} - {""}
-        coded = text.isin(_spellings(codes))
+        coded = text.isin(files.spellings(codes))
         for code, rows in text[coded].value_counts().sort_index().items():
-            self.notes.add(name, f"missing code {code}", rows, "missing")
+            what = "a missing code" if personal else f"missing code {code}"
+            self.notes.add(name, what, rows, "missing")
         return text, blank | coded
 
     def _is_later(self, role: str, kind: str) -> bool:
@@ -364,7 +498,7 @@ class _Desk:
                 f"{self.source}: {column.name!r} has {both[0]!r} both as `yes` and as `no`.",
                 "let each word stand once.",
             )
-        is_yes, is_no = words.isin(_spellings(yes)), words.isin(_spellings(no))
+        is_yes, is_no = words.isin(files.spellings(yes)), words.isin(files.spellings(no))
         unknown = ~(is_yes | is_no | column.blank)
         if unknown.any():
             raise self._neither(column, column.text[unknown])
@@ -561,12 +695,6 @@ def _two_formats(given: pd.Series, first: str) -> str:
                 " Export it anew in one format."
             )
     return ""
-
-
-def _spellings(words: Collection[str]) -> list[str]:
-    """Words as they may be written: 99 is also 99.0."""
-    numbers = [word for word in words if re.fullmatch(r"-?\d+", word)]
-    return [*words, *(number + zeros for number in numbers for zeros in (".0", ".00"))]
 
 
 def _without_thousands(plain: pd.Series, thousands: str, decimal: str) -> pd.Series:

@@ -127,3 +127,59 @@ expectations: {p1: e1}
     made = ("opened", "closed", "p1", "resolution_d", "resolution_d_open", "p2", "e1")
     assert columns_of(table) == made
     assert table.columns() == ("a", "b", "p1", "p2", "e1")
+
+
+# --- narrowed and summed --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"n": {"column": "a", "added": "b"}}, "say `rows`, or name a `column`"),
+        ({"n": {"rows": True, "above": 3}}, "go with a `column`"),
+        ({"n": "rows", "p": {"column": "a", "each": "day", "is": ["1"]}}, "choose one"),
+        ({"n": "rows", "p": {"column": "a", "each": "hour"}}, "'day', 'week' or 'month'"),
+        ({"n": "rows", "e": {"column": "a", "above": 1, "format": "%d"}}, "goes with `each`"),
+        ({"unit": "site"}, "counts nothing"),
+        (
+            {"n": "rows", **{k: {"column": k, "each": "day"} for k in "ab"}},
+            "two roles with `each`",
+        ),
+    ],
+)
+def test_a_sum_is_made_in_one_way(said, words):
+    with pytest.raises(ValidationError, match=words):
+        Table.model_validate({"path": "t.csv", "summed": said})
+
+
+@pytest.mark.parametrize("option", [{"roles": {"a": "a"}}, {"copies": "once"}, {"key": "a"}])
+def test_what_a_summed_table_cannot_have_is_said(option):
+    with pytest.raises(ValidationError, match="does not go with `summed`"):
+        Table.model_validate({"path": "t.csv", "summed": {"n": "rows"}} | option)
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ({}, "say what the column must be"),
+        ({"from": "2025-01-01", "to": 5}, "both as days or both as numbers"),
+        ({"above": 5, "format": "%d"}, "`format` goes with days"),
+        ({"at least": 5}, "Extra inputs"),
+        ({"is": [True]}, "in quotes"),
+    ],
+)
+def test_a_condition_is_understood_or_refused(rule, words):
+    with pytest.raises(ValidationError, match=words):
+        Table.model_validate({"path": "t.csv", "roles": {"a": "a"}, "where": {"a": rule}})
+
+
+def test_sums_are_roles_of_a_type():
+    sums = {"period": {"column": "a", "each": "week"}, "unit": "s", "n": "rows"}
+    table = Table.model_validate({"path": "t.csv", "summed": sums})
+    assert types_of(table, "counted") == {"period": "date", "unit": "category", "n": "number"}
+    assert problems_of(table, "counted") == problems_of(table, "mine") == []
+    (problem,) = problems_of(
+        Table.model_validate({"path": "t.csv", "summed": {"n": {"column": "a", "each": "day"},
+                                                           "events": "rows"}}), "counted"
+    )  # fmt: skip
+    assert "the role 'n' is a number, not a date" in str(problem)
