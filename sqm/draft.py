@@ -16,7 +16,8 @@ import yaml
 from sqm import files, sources
 from sqm.checks import Problem
 from sqm.clock import Calendar
-from sqm.roles import KNOWN, Table
+from sqm.masking import spans
+from sqm.roles import KNOWN, NUMBERED, Table
 
 # Names that columns bear in English, Spanish and Chinese exports, the likeliest first. A name fits
 # if it is one of these, begins or ends with one, or (Chinese) holds one; "=" allows only the first.
@@ -110,7 +111,8 @@ COMMON = {
     "es": {"el", "la", "de", "que", "y", "en", "los", "no", "por", "con", "se", "una", "del"},
 }
 DEVICES = {"con", "prn", "aux", "nul", *(f"{d}{n}" for d in ("com", "lpt") for n in range(1, 10))}
-NUMBERED = r"(.*?)_?\d+"  # q7, trust_03
+STEMMED = r"(.*?)_?\d+"  # q7, trust_03
+PEOPLE = ("agent", "respondent", "customer")  # roles whose values are people
 SAMPLE = 5_000  # rows that suffice to see what a column holds; dates are read in every row
 
 
@@ -371,6 +373,7 @@ def _plan(name: str, path: str, root: Path) -> _Plan:
     if name == "survey":
         _find_items(plan)
     _hint(plan)
+    _mark_personal(plan)
     _derive(plan)
     _keep_what_reads(plan, root)
     return plan
@@ -590,6 +593,30 @@ def _derive(plan: _Plan) -> None:
             plan.key = role
 
 
+def _mark_personal(plan: _Plan) -> None:
+    """Whoever serves or answers, and what reads like an address or a number of a person."""
+    columns = {column.name: column for column in plan.columns}
+    for role, spec in plan.roles.items():
+        if KNOWN[plan.name][role] not in NUMBERED:
+            continue
+        if role in PEOPLE or _names_people(columns[spec["column"]]):
+            spec["personal"] = True
+            said = plan.remarks.get(role, "")
+            mark = "people, so read under numbers; take the mark away if they are none"
+            plan.remarks[role] = f"{said}; {mark}" if said else mark
+
+
+def _names_people(column: _Column) -> bool:
+    """Most of its values are e-mail addresses, telephone numbers or the like."""
+    kinds = {"e-mail", "card", "account", "id"}  # a phone in digits alone may be any number
+    some = column.given.head(200)
+    met = [
+        any(kind in kinds or (kind == "phone" and not value.isdigit()) for *_, kind in spans(value))
+        for value in some
+    ]
+    return sum(met) > 0.5 * len(met)
+
+
 def _keep_what_reads(plan: _Plan, root: Path) -> None:
     """Read the table as drafted; what cannot be read is left out with the reason."""
     if plan.useless or not plan.taken():
@@ -686,7 +713,7 @@ def _alike(plan: _Plan) -> dict[str, list[_Column]]:
     rated = [column for column in plan.columns if column.name not in taken and _rated(column)]
     stems: dict[str, list[_Column]] = {}
     for column in rated:
-        match = re.fullmatch(NUMBERED, _simple(column.name))
+        match = re.fullmatch(STEMMED, _simple(column.name))
         if match:
             stems.setdefault(match[1] or "item", []).append(column)
     groups = {stem: group for stem, group in stems.items() if len(group) > 1}
@@ -698,7 +725,7 @@ def _rated(column: _Column) -> bool:
     """Few whole numbers, and either a number in the name or a usual scale used to its top."""
     if column.numbers is None or column.levels > 14 or (column.numbers % 1).any():
         return False
-    if re.fullmatch(NUMBERED, _simple(column.name)):
+    if re.fullmatch(STEMMED, _simple(column.name)):
         return True
     return column.levels > 2 and _scale(column.numbers)[0] is not None
 
@@ -755,6 +782,8 @@ def _flow(value: object) -> str:
         return "{" + ", ".join(f"{_quoted(k)}: {_flow(v)}" for k, v in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(_flow, value)) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
     return _quoted(value) if isinstance(value, str) else str(value)
 
 

@@ -388,9 +388,20 @@ def _is_card(digits: str, groups: list[str]) -> bool:
         for last in range(first + 1, len(sizes) + 1):
             begun = sum(sizes[:first])
             part = digits[begun : begun + sum(sizes[first:last])]
-            if 13 <= len(part) <= 19 and part[0] in "23456" and _luhn(part):
+            if card_holds(part):
                 return True
     return False
+
+
+def card_holds(digits: str) -> bool:
+    """Whether digits can be a payment card's: its length, its issuer's, Luhn's check digit.
+
+    Examples
+    --------
+    >>> card_holds("4111111111111111"), card_holds("4111111111111112")
+    (True, False)
+    """
+    return 13 <= len(digits) <= 19 and digits[0] in "23456" and _luhn(digits)
 
 
 def _luhn(digits: str) -> bool:
@@ -432,7 +443,18 @@ def _is_resident(digits: str, groups: list[str]) -> bool:
     if len(digits) == 15:
         amex = digits[:2] in ("34", "37") and _luhn(digits)
         return bool(_OLD_RESIDENT.fullmatch(digits)) and not amex
-    return len(digits) == 18 and bool(_RESIDENT.fullmatch(digits)) and _mod_11_2(digits)
+    return resident_holds(digits)
+
+
+def resident_holds(said: str) -> bool:
+    """Whether 18 signs are a resident number of China, by its day of birth and its check digit.
+
+    Examples
+    --------
+    >>> resident_holds("11010519491231002X"), resident_holds("110105194912310021")
+    (True, False)
+    """
+    return bool(_RESIDENT.fullmatch(said)) and _mod_11_2(said)
 
 
 def _mod_11_2(said: str) -> bool:
@@ -487,7 +509,7 @@ def _code(text: str, at: int, end: int, words: _Words) -> Span | None:
     chunk = text[begun : begun + 60].upper()
     if begun < at and (found := _CODE.match(chunk)):
         return begun, begun + found.end(), "id"
-    if begun < at and (size := _iban(chunk)):
+    if begun < at and (size := iban_length(chunk)):
         return begun, begun + size, "account"
     if begun < at and (found := _NIE.match(chunk)):
         number = "XYZ".index(found[1]) * 10_000_000 + int(found[2].replace(".", ""))
@@ -509,8 +531,14 @@ def _digits_first(text: str, at: int) -> Span | None:
     return None
 
 
-def _iban(chunk: str) -> int:
-    """Characters of an IBAN with which a text begins; 0 if its check digits do not hold."""
+def iban_length(chunk: str) -> int:
+    """Characters of an IBAN with which a text begins; 0 if its check digits do not hold.
+
+    Examples
+    --------
+    >>> iban_length("GB29 NWBK 6016 1331 9268 19 of mine"), iban_length("GB28NWBK60161331926819")
+    (27, 0)
+    """
     length = IBAN_LENGTHS.get(chunk[:2])
     found = _IBAN.match(chunk)
     if length is None or found is None:
@@ -521,6 +549,39 @@ def _iban(chunk: str) -> int:
     said = "".join(chunk[i] for i in places)
     number = int("".join(str(int(sign, 36)) for sign in said[4:] + said[:4]))
     return places[-1] + 1 if number % 97 == 1 else 0
+
+
+def code_holds(said: str) -> bool:
+    """Whether this is a DNI, NIE, CURP, RFC or resident number whose check digit holds.
+
+    Examples
+    --------
+    >>> [code_holds(each) for each in ("12345678Z", "X1234567L", "11010519491231002X")]
+    [True, True, True]
+    >>> code_holds("HEGG560427MVZRRL04"), code_holds("GODE561231GR8"), code_holds("12345678A")
+    (True, True, False)
+    """
+    bare = re.sub("[ .-]", "", said).upper()
+    if re.fullmatch("[0-9]{8}[A-Z]|[XYZ][0-9]{7}[A-Z]", bare):
+        number = bare[:-1].replace("X", "0").replace("Y", "1").replace("Z", "2")
+        return _NIF_LETTERS[int(number) % 23] == bare[-1]
+    if re.fullmatch(_CODES[0], bare):
+        return _curp_digit(bare) == bare[-1]
+    if re.fullmatch(_CODES[1], bare):
+        return _rfc_digit(bare[:-1]) == bare[-1]
+    return resident_holds(bare)
+
+
+def _curp_digit(said: str) -> str:
+    signs = "0123456789ABCDEFGHIJKLMNÑOPQRSTUVWXYZ"
+    return str(-sum(signs.index(sign) * (18 - i) for i, sign in enumerate(said[:17])) % 10)
+
+
+def _rfc_digit(said: str) -> str:
+    """The check digit of an RFC without it; a firm's has one letter less than a person's."""
+    signs = "0123456789ABCDEFGHIJKLMN&OPQRSTUVWXYZ Ñ"
+    total = sum(signs.index(sign) * (13 - i) for i, sign in enumerate(said.rjust(12)))
+    return "0123456789A"[-total % 11]
 
 
 def _letters_before(text: str, at: int) -> int:

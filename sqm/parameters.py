@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
-import os
+import json
 import re
 import tokenize
 from collections.abc import Callable, Iterable
@@ -14,21 +14,16 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import nbformat
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sqm import roles, sources
 from sqm.checks import Problem, nearest
 from sqm.clock import Calendar, read_day
+from sqm.places import PHASES, locate, need_name, notebook
 
-PHASES = ("define", "measure", "analyse", "improve", "control")
-DEFAULT_STUDY = "contact-centre"
 LARGEST_FILE = 1_000_000  # bytes: a study's file is written by hand
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-DEVICES = {"con", "prn", "aux", "nul"} | {
-    f"{port}{n}" for port in ("com", "lpt") for n in range(10)
-}
+DEEPEST = 50  # lists and mappings within each other
 HEAD = ("study", "title", "language", "report", "data")
 SETTINGS = ("time_zone", "currency", "calendar", "ledger")
 # What a value must be beyond its kind; a name means the same in every notebook.
@@ -111,51 +106,6 @@ class Parameter:
     meaning: str
 
 
-def find_root(start: Path | None = None) -> Path:
-    """Find the project: upwards from ``start`` to a folder with pyproject.toml and notebooks/."""
-    here = (start or Path.cwd()).resolve()
-    for folder in (here, *here.parents, Path(__file__).resolve().parent.parent):
-        if (folder / "pyproject.toml").is_file() and (folder / "notebooks").is_dir():
-            return folder
-    raise Problem(
-        f"{here} is in no sqm project.",
-        "change into the folder that holds notebooks/, params/ and pyproject.toml.",
-    )
-
-
-def need_name(name: str) -> None:
-    """Insist on a study name that is safe as a folder on every system.
-
-    Examples
-    --------
-    >>> need_name("../secrets")
-    Traceback (most recent call last):
-    ...
-    sqm.checks.Problem: '../secrets' cannot name a study.
-      To mend: use letters, digits, - and _, at most 64, and no device name such as CON.
-    """
-    if not NAME.fullmatch(name) or name.lower() in DEVICES:
-        raise Problem(
-            f"{name!r} cannot name a study.",
-            "use letters, digits, - and _, at most 64, and no device name such as CON.",
-        )
-
-
-def locate(study: str, *, root: Path) -> Path:
-    """Find a study's file from its name (in params/) or from the path of a YAML file."""
-    if study.endswith((".yml", ".yaml")):
-        path = Path(study).expanduser()
-        if path.is_file():
-            return path.resolve()
-        raise Problem(f"There is no file {study}.", "check the path.")
-    need_name(study)
-    path = root / "params" / f"{study}.yml"
-    if not path.is_file():
-        known = sorted(each.stem for each in (root / "params").glob("*.yml"))
-        raise Problem(f"There is no study {study!r}.", nearest(study, known))
-    return path
-
-
 def load(study: str, *, root: Path) -> StudyFile:
     """Read a study's file; the first thing that is wrong with it is raised.
 
@@ -168,6 +118,7 @@ def load(study: str, *, root: Path) -> StudyFile:
     found, problems = _understand(_read_yaml(path), path)
     if problems:
         raise problems[0]
+    _need_own_folder(found.ledger, root=root, path=path)
     return found
 
 
@@ -200,24 +151,22 @@ def check(
         return None, problems
     found, refused = _apply(found, changes)
     problems += refused
+    _collect(problems, lambda: _need_own_folder(found.ledger, root=root, path=path))
     for phase, section in found.sections.items():
         problems += _check_section(phase, section, root=root, path=path)
+    problems += roles.personal_problems(found.tables)
     for name, table in found.tables.items():
         problems += sources.check(table, name, root=root, calendar=found.calendar)
     return found, problems
 
 
-def notebook(phase: str, *, root: Path) -> Path:
-    """The notebook that carries out a phase."""
-    return root / "notebooks" / f"{PHASES.index(phase) + 1}-{phase}.ipynb"
-
-
 def parameters_of(phase: str, *, root: Path) -> dict[str, Parameter]:
     """Read what a notebook can be given from its cell tagged ``parameters``."""
     path = notebook(phase, root=root)
-    for cell in nbformat.read(path, as_version=4).cells:
-        if "parameters" in cell.metadata.get("tags", []):
-            return _parse_parameters(cell.source)
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]  # nbformat takes two seconds
+    for cell in cells:
+        if "parameters" in cell["metadata"].get("tags", []):
+            return _parse_parameters("".join(cell["source"]))
     raise Problem(f"{path.name} has no cell tagged 'parameters'.", "tag its first code cell.")
 
 
@@ -229,10 +178,18 @@ class _Loader(yaml.SafeLoader):
 
     yaml_implicit_resolvers: dict = {}  # noqa: RUF012 - the name is PyYAML's
 
+    def construct_scalar(self, node: yaml.ScalarNode) -> str:
+        """A text of whole letters; JSON writes some of them as two halves."""
+        text = super().construct_scalar(node)
+        try:
+            return text.encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
+            raise _trap("half a letter stands there", node) from None
+
 
 for _tag, _pattern, _first in (
     ("bool", r"true|false|True|False", "tfTF"),
-    ("int", r"[-+]?(0|[1-9][0-9]*)", "-+0123456789"),
+    ("int", r"[-+]?(0|[1-9][0-9]{0,17})", "-+0123456789"),  # what is longer is a name
     (
         "float",
         r"[-+]?((0|[1-9][0-9]*)?\.[0-9]+|(0|[1-9][0-9]*)\.|[0-9](?=[eE]))([eE][-+]?[0-9]+)?",
@@ -272,7 +229,26 @@ def read_value(text: str) -> Any:
     >>> read_value("0.90"), read_value("NO"), read_value("[1, 7]")
     (0.9, 'NO', [1, 7])
     """
+    _need_no_trap(text)
     return yaml.load(text, Loader=_Loader)  # a SafeLoader, only stricter
+
+
+def _need_no_trap(text: str) -> None:
+    """Insist on YAML that says what it says where it stands, before anything is made of it."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if isinstance(event, yaml.AliasEvent):
+            raise _trap("an alias (*name) stands where the value has to be written out", event)
+        if getattr(event, "tag", None):
+            raise _trap(f"a tag ({event.tag}) stands there", event)
+        if depth > DEEPEST:
+            raise _trap(f"more than {DEEPEST} lists or mappings lie within each other", event)
+
+
+def _trap(problem: str, where: yaml.Event | yaml.Node) -> yaml.YAMLError:
+    return yaml.constructor.ConstructorError(None, None, problem, where.start_mark)
 
 
 def _read_yaml(path: Path) -> dict:
@@ -283,8 +259,6 @@ def _read_yaml(path: Path) -> dict:
         )
     try:
         text = path.read_text(encoding="utf-8-sig")
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=_Loader)):
-            raise Problem(f"{path.name} uses an alias (*name).", "write the value out.")
         said = read_value(text)
     except UnicodeDecodeError as error:
         raise Problem(
@@ -353,6 +327,19 @@ def _understand(said: dict, path: Path) -> tuple[StudyFile | None, list[Problem]
         sections={p: s if isinstance(s, dict) else {} for p, s in sections.items()},
     )
     return found, problems
+
+
+def _need_own_folder(ledger: str, *, root: Path, path: Path) -> None:
+    """Insist on a folder within the project, wherever links on the way to it lead."""
+    try:
+        inside = (root / ledger).resolve().is_relative_to(root.resolve())
+    except (OSError, ValueError):
+        inside = False
+    if not inside:
+        raise Problem(
+            f"{path.name}: data.ledger {ledger!r} lies outside the project.",
+            "name a folder in it, such as data/<study>/ledger.",
+        )
 
 
 def _collect(problems: list[Problem], attempt: Callable[[], Any]) -> Any:
@@ -508,8 +495,3 @@ def _comments(source: str) -> dict[int, str]:
         for token in tokens
         if token.type == tokenize.COMMENT
     }
-
-
-def out_folder(root: Path) -> Path:
-    """Where runs write: the environment variable SQM_OUT, else out/ in the project."""
-    return Path(os.environ.get("SQM_OUT") or root / "out")

@@ -15,18 +15,11 @@ from IPython import get_ipython
 from IPython.core.magic import no_var_expand, output_can_be_silenced
 
 import sqm
-from sqm import ledger, look, roles, shelf, sources
+from sqm import ledger, look, roles, shelf, sources, writing
 from sqm.checks import Problem, Refusal, nearest
 from sqm.finding import Finding
-from sqm.parameters import (
-    DEFAULT_STUDY,
-    PHASES,
-    find_root,
-    load,
-    need_name,
-    out_folder,
-    parameters_of,
-)
+from sqm.parameters import load, parameters_of
+from sqm.places import DEFAULT_STUDY, PHASES, find_root, need_name, out_folder
 
 PACKAGES = ("numpy", "pandas", "scipy", "statsmodels", "scikit-learn", "pingouin", "matplotlib")
 
@@ -68,10 +61,12 @@ class Study:
         by_hand = self._finished / "by-hand" / phase
         self.shelf = Path(os.environ.get("SQM_SHELF") or by_hand)
         self._readings: dict[str, sources.Reading] = {}
+        self._people = sources.People(self._file.tables, root=self.root)
         self._kept: list[str] = []
         self._not_examined: dict[str, dict[str, str]] = {}
         self._unmade: dict[str, str] = {}  # names that passed-over cells make, with their questions
         self._recalled: dict[str, str] = {}
+        self._ledgers_read: set[str] = set()
         look.apply()
         _register_needs(self)
 
@@ -94,7 +89,11 @@ class Study:
         """A table with what was noticed and set aside while it was read; read once."""
         if name not in self._readings:
             self._readings[name] = sources.read(
-                self._spec(name), name, root=self.root, calendar=self.calendar
+                self._spec(name),
+                name,
+                root=self.root,
+                calendar=self.calendar,
+                people=self._people,
             )
         return self._readings[name]
 
@@ -174,6 +173,8 @@ class Study:
             return "" if found else f"{whole} has kept no {part!r}; {why}"
         if whole in self._file.tables:
             spec = self._file.tables[whole]
+            if part in roles.withheld(spec, whole):
+                return f"{part!r} of the table {whole!r} is marked as personal, so it is not read"
             known = {"dimensions": spec.dimensions, "expectations": spec.expectations}
             met = not part or part in roles.columns_of(spec) or bool(known.get(part))
             return "" if met else f"the table {whole!r} of this study has no {part!r}"
@@ -191,6 +192,10 @@ class Study:
     def cause(self, name: str) -> dict[str, str] | None:
         """The note of the unanswered question whose cell would have made ``name``, if any."""
         return self._not_examined.get(self._unmade.get(name, ""))
+
+    def withheld(self, table: str) -> tuple[str, ...]:
+        """The roles of a table that are personal and not read."""
+        return roles.withheld(self._spec(table), table)
 
     def _spec(self, name: str) -> roles.Table:
         if name not in self._file.tables:
@@ -240,7 +245,7 @@ class Study:
                 f"The phase {phase} has kept no {name!r} for the study {self.study}.",
                 f"carry out {phase} first.",
             )
-        self._recalled[f"{phase}/{name}"] = shelf.sha256(found / f"{name}.csv")
+        self._recalled[f"{phase}/{name}"] = writing.sha256(found / f"{name}.csv")
         return shelf.recall(name, shelf=found)
 
     def freeze(self, rows: pd.DataFrame, name: str, *, same: Iterable[str]) -> pd.DataFrame:
@@ -272,6 +277,7 @@ class Study:
 
     def ledger(self, name: str) -> pd.DataFrame:
         """What stands in a ledger of the study; empty if nothing was written yet."""
+        self._ledgers_read.add(name)
         read = [ledger.read(path) for path in self._ledgers(name)]
         return pd.concat([rows for rows in read if len(rows)] or read[:1], ignore_index=True)
 
@@ -313,6 +319,7 @@ class Study:
             "parameters": self._settings(),
             "read": [_read_record(n, self._readings[n]) for n in sorted(self._readings)],
             "recalled": dict(sorted(self._recalled.items())),
+            "ledgers": sorted(self._ledgers_read),
             "kept": [
                 {"name": name, "files": shelf.files_of(name, shelf=self.shelf)}
                 for name in self._kept
@@ -320,7 +327,7 @@ class Study:
             "not_examined": list(self._not_examined.values()),
             "versions": versions(),
         }
-        shelf.write(self.shelf / "phase.json", shelf.as_json(record))
+        writing.write(self.shelf / "phase.json", writing.as_json(record))
         kept = [(name, "kept", "") for name in self._kept]
         missing = [(e["question"], "not examined", e["reason"]) for e in record["not_examined"]]
         return pd.DataFrame(kept + missing, columns=["what", "state", "reason"])
@@ -426,6 +433,8 @@ def _mend(need: str, here: Study) -> str:
     whole, _, part = need.partition(".")
     if whole in PHASES:
         return f"run the phase {whole} of this study, and see what it could not examine."
+    if whole in here.tables_named and part in here.withheld(whole):
+        return "leave it so; or, if the people agree, take `personal: true` off its role."
     if whole in roles.KNOWN:
         there = whole in here.tables_named and part
         what = "items" if part in ("dimensions", "expectations") else "column"
