@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from collections.abc import Sequence
 from textwrap import fill
@@ -38,6 +39,9 @@ ROW_HEIGHT, ROWS_AT_EASE = 0.2, 15  # inches that a row takes, rows that the usu
 # Better and worse are told by shape too, for print and for eyes that do not part the two colours.
 MARKER = {"usual": "o", "better": "^", "worse": "v", "limit": "s", "other": "D"}
 
+# Signs that no letter stands for and that no XML may hold; a picture with one would not open.
+UNDRAWN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+
 # The first of these that the machine has draws Chinese.  None is shipped.
 FONTS = [
     "DejaVu Sans",
@@ -68,6 +72,7 @@ STYLE = {
 def apply() -> None:
     """Give this notebook's pictures the look of the house."""
     mpl.rcParams.update(STYLE)
+    pd.set_option("display.html.use_mathjax", False)  # nor is it mathematics in a table
     have = {font.name for font in mpl.font_manager.fontManager.ttflist}
     mpl.rcParams["font.family"] = [font for font in FONTS if font in have]
     # a letter without a font is told when the picture is kept, not in the middle of a notebook
@@ -84,6 +89,7 @@ def label(ax: Axes, *, title: str, x: str = "", y: str = "") -> Axes:
 
     What is too long for a line beside long names goes on in a second one.
     """
+    title, x, y = map(_whole_letters, (title, x, y))
     ax.set(title=fill(title, TITLE_LETTERS), xlabel=fill(x, _letters_below(ax)), ylabel=y)
     ax.spines[["top", "right"]].set_visible(False)
     return ax
@@ -148,8 +154,13 @@ def dates(ax: Axes) -> Axes:
 
 def shorten(text: str, *, width: int = 44) -> str:
     """Cut a long name so that it leaves room for the picture; line breaks become blanks."""
-    text = " ".join(text.split())
+    text = " ".join(_whole_letters(text).split())
     return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def _whole_letters(text: str) -> str:
+    """The text with a sign in place of half a letter, which nothing can draw."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def svg(figure: Figure) -> tuple[bytes, list[str]]:
@@ -159,4 +170,4 @@ def svg(figure: Figure) -> tuple[bytes, list[str]]:
         warnings.simplefilter("always")
         figure.savefig(page, format="svg", metadata={"Date": None, "Creator": None})
     missing = sorted({str(w.message) for w in caught if "missing from" in str(w.message)})
-    return page.getvalue(), missing
+    return UNDRAWN.sub("\ufffd", page.getvalue().decode("utf-8")).encode("utf-8"), missing

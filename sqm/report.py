@@ -19,9 +19,9 @@ import pandas as pd
 import yaml
 from jinja2 import Environment, StrictUndefined
 
-from sqm import look, shelf
+from sqm import look, shelf, writing
 from sqm.checks import Problem
-from sqm.parameters import PHASES
+from sqm.places import PHASES
 
 QUESTIONS = {
     "define": (
@@ -47,6 +47,15 @@ QUESTIONS = {
 SMALL = 12  # rows up to which a table stands open on the page
 SHOWN = 20  # rows of a longer table that the page shows; all of them stand in its CSV
 LONGEST = 300  # characters of a cell that the page shows
+LONGEST_TEXT = 10_000  # characters of any other text
+
+# Signs that no page may hold, and the two that turn letters around so that a name reads as another.
+UNSHOWN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202d\u202e\ufffe\uffff]")
+# Marks over and under letters; no language sets more than four on one, and a tower of them would
+# stand over the lines around it.
+MARKS = r"[\u0300-\u036f\u0483-\u0489\u0591-\u05c7\u064b-\u065f\u0e31\u0e34-\u0e3a\u0e47-\u0e4e"
+MARKS += r"\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
+TOWER = re.compile(f"({MARKS}{{4}}){MARKS}+")
 
 INTERVAL = ("estimate", "low", "high")  # written with the same decimals
 UNITS = {"s": "s", "min": "min", "h": "h", "days": "days", "pct": "%", "ppm": "ppm"}
@@ -202,7 +211,11 @@ def render(folder: Path, *, head: Head) -> str:
 
 def _template() -> Any:
     env = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        finalize=_fit_for_a_page,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     env.filters["digest"] = _digest
     env.filters["link"] = lambda path: quote(path, safe="/")
@@ -210,6 +223,20 @@ def _template() -> Any:
     env.tests["nested"] = _is_nested
     text = resources.files("sqm").joinpath("report.html.j2").read_text(encoding="utf-8")
     return env.from_string(text)
+
+
+def _fit_for_a_page(value: Any) -> Any:
+    """Whatever the template writes out; text without signs that would spoil what stands around it.
+
+    Examples
+    --------
+    >>> _fit_for_a_page("a\\x1b[31mb"), _fit_for_a_page("e" + 9 * "\\u0301") == "e" + 4 * "\\u0301"
+    ('a�[31mb', True)
+    """
+    if not isinstance(value, str) or hasattr(value, "__html__"):
+        return value  # no text, or what the template itself has laid out
+    text = TOWER.sub(r"\1", UNSHOWN.sub("\N{REPLACEMENT CHARACTER}", value[: LONGEST_TEXT + 1]))
+    return text if len(value) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"
 
 
 def _digest(css: str) -> str:
@@ -277,7 +304,7 @@ def _level(confidence: Any) -> str:
 
 
 def _differs(file: Path, sha256: str) -> bool:
-    return not file.is_file() or shelf.sha256(file) != sha256
+    return not file.is_file() or writing.sha256(file) != sha256
 
 
 def _picture(file: Path) -> str:
@@ -399,7 +426,9 @@ def _sheet(file: Path, dtypes: Mapping[str, str], unshown: Iterable[str] = ()) -
     table = table.drop(columns=list(unshown), errors="ignore")
     top = table if len(table) <= SHOWN else table.head(SHOWN)
     given = {name: [cell or None for cell in top[name]] for name in top}
-    kinds = {name: _kind(dtypes.get(name, ""), cells) for name, cells in given.items()}
+    kinds = {
+        name: _kind(dtypes.get(shelf.unguard(name), ""), cells) for name, cells in given.items()
+    }
     interval = [cell for name in INTERVAL for cell in given.get(name, ())]
     columns = []
     for name, cells in given.items():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import math
 import re
@@ -16,11 +15,19 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from sqm import look
+from sqm import look, writing
 from sqm.finding import Finding
 
-# What a spreadsheet would run if a cell began with it; the wide forms count too.
-RUNS = "=+-@\t\r＝＋－＠"
+# What a spreadsheet would run if a cell began with it; the wide forms count too.  Blanks, signs
+# that nobody sees and quotation marks may stand before it.  A spreadsheet that is set to Spanish or
+# German parts cells at semicolons, blind to our quotation marks: each line of a text begins a cell.
+RUNS = "=+@＝＋－＠-"
+UNSEEN = r"\s\"'\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
+BEFORE = rf"[{UNSEEN}\ufff9-\ufffb;]"
+FORMULA = re.compile(rf"((?:\A{BEFORE}*+|(?<!{BEFORE}){BEFORE}++))(?=[{RUNS}])")
+PARTED = re.compile(r"[;\t\r\n]")
+# What a terminal would obey, or what would turn the text around it, if a record were printed there.
+OBEYED = re.compile(r"[\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,11 +62,11 @@ def keep(
         "picture_notes": notes,
         "settings": settings,
     }
-    content = {"svg": page, "csv": as_csv(table), "json": as_json(record)}
+    content = {"svg": page, "csv": as_csv(table), "json": writing.as_json(record)}
     shelf.mkdir(parents=True, exist_ok=True)
     for suffix, made in content.items():
         if made:
-            write(shelf / f"{name}.{suffix}", made)
+            writing.write(shelf / f"{name}.{suffix}", made)
         else:
             (shelf / f"{name}.{suffix}").unlink(missing_ok=True)
 
@@ -77,7 +84,7 @@ def recall(name: str, *, shelf: Path) -> Kept:
 def files_of(name: str, *, shelf: Path) -> dict[str, str]:
     """The files of a kept finding, each with the SHA-256 of its bytes."""
     return {
-        path.name: sha256(path)
+        path.name: writing.sha256(path)
         for suffix in ("csv", "json", "svg")
         if (path := shelf / f"{name}.{suffix}").is_file()
     }
@@ -95,24 +102,6 @@ def _picture(finding: Finding, name: str) -> tuple[str, bytes, list[str]]:
         plt.close(figure)
     titles = [drawn.get_title(loc=side) for side in ("left", "center", "right")]
     return next((title for title in titles if title), name.replace("_", " ")), page, notes
-
-
-def write(path: Path, content: bytes) -> None:
-    """Write to the side and move into place: nobody ever reads half a file."""
-    beside = path.with_name(f".{path.name}.part")
-    beside.write_bytes(content)
-    beside.replace(path)
-
-
-def as_json(record: dict) -> bytes:
-    """A record as JSON, the same bytes each time."""
-    text = json.dumps(record, ensure_ascii=False, indent=1, allow_nan=False)
-    return (text + "\n").encode("utf-8", errors="replace")
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def plain(value: Any) -> Any:
@@ -159,19 +148,30 @@ def as_csv(table: pd.DataFrame) -> bytes:
 
 
 def guard(text: str) -> str:
-    """Put a quote before a text that a spreadsheet would run; `unguard` takes it away.
+    """Put a quote before what a spreadsheet would run; `unguard` takes it away.
 
     Examples
     --------
     >>> guard("=cmd()"), guard("refund"), unguard(guard("=cmd()"))
     ("'=cmd()", 'refund', '=cmd()')
+    >>> guard("late;  +1"), guard("late + rude")
+    ("late;  '+1", 'late + rude')
     """
-    return f"'{text}" if re.match(f"'*[{re.escape(RUNS)}]", text) else text
+    text = FORMULA.sub(lambda found: f"{found[0]}'" if _begins_a_cell(found) else found[0], text)
+    return f"'{text}" if re.match(r"'*+[\t\r]", text) else text
 
 
 def unguard(text: str) -> str:
     """The text as it was before `guard`."""
-    return text[1:] if re.match(f"'+[{re.escape(RUNS)}]", text) else text
+    text = text[1:] if re.match(r"'++[\t\r]", text) else text
+    return FORMULA.sub(
+        lambda found: found[0].removesuffix("'") if _begins_a_cell(found) else found[0], text
+    )
+
+
+def _begins_a_cell(before: re.Match[str]) -> bool:
+    """Whether what stands before a sign is the text's beginning, or holds what may part cells."""
+    return before.start() == 0 or PARTED.search(before[0]) is not None
 
 
 def _read_table(path: Path, record: dict) -> pd.DataFrame:

@@ -30,7 +30,8 @@ from sqm.execute import LEFT_OUT
 from sqm.freeze import alerts, freeze
 from sqm.methods.ctq import ctq_tree
 from sqm.methods.cycles import LEDGER as OF_CYCLES
-from sqm.parameters import check, load, notebook
+from sqm.parameters import check, load
+from sqm.places import notebook
 from sqm.report import render
 from sqm.shelf import keep
 

@@ -34,7 +34,8 @@ from sqm.execute import LEFT_OUT
 from sqm.finding import Finding
 from sqm.methods.ctq import ctq_tree
 from sqm.methods.forecast import promised as promised_last
-from sqm.parameters import load, notebook
+from sqm.parameters import load
+from sqm.places import notebook
 from sqm.report import render
 from sqm.shelf import keep
 

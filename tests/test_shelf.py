@@ -3,8 +3,10 @@
 import csv
 import hashlib
 import io
+import itertools
 import json
 from dataclasses import dataclass
+from xml.dom import minidom
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -12,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sqm import look, shelf
+from sqm import look, shelf, writing
 from sqm.finding import Finding
 
 HOSTILE = [
@@ -190,6 +192,45 @@ def test_no_cell_and_no_heading_starts_a_formula(keep):
     assert rows[1] == ["'=1+1", "0"]
 
 
+@pytest.mark.parametrize(
+    ("text", "guarded"),
+    [
+        ("  =1", "  '=1"),
+        ("\u200b＋1", "\u200b'＋1"),
+        ('"=1"', '"\'=1"'),
+        ("a;=1; -2", "a;'=1; '-2"),  # a spreadsheet set to Spanish begins a cell there
+        ("a\n\n=1", "a\n\n'=1"),
+        ("a\t@b", "a\t'@b"),
+        ("a - b, c = d; e+f", "a - b, c = d; e+f"),
+        ("late;\nrude, and -1", "late;\nrude, and -1"),
+    ],
+)
+def test_the_guard_stands_where_a_cell_may_begin(text, guarded):
+    assert shelf.guard(text) == guarded
+    assert shelf.unguard(guarded) == text
+
+
+def test_every_text_comes_back_from_behind_its_guard():
+    for letters in itertools.product("=-\t\n;'\" a", repeat=5):
+        text = "".join(letters)
+        assert shelf.unguard(shelf.guard(text)) == text
+
+
+def test_a_record_printed_in_a_terminal_cannot_turn_or_colour_it(keep):
+    place = keep(Answer(pd.DataFrame({"a": [1]}), worst="a\x9b31m\u202eb\x1b"))
+    content = (place / "answer.json").read_text(encoding="utf-8")
+    assert "a\\u009b31m\\u202eb\\u001b" in content
+    assert shelf.recall("answer", shelf=place).numbers["worst"] == "a\x9b31m\u202eb\x1b"
+
+
+def test_a_control_character_does_not_spoil_a_picture(keep):
+    class Named(Answer):
+        def plot(self, ax=None):
+            return look.label(look.axes(ax), title="a\x00\x1b\ufffeb \ud83d", x="\x08")
+
+    minidom.parse(str(keep(Named(pd.DataFrame({"a": [1]}))) / "answer.svg"))
+
+
 def test_a_negative_number_is_a_number_and_no_formula(keep):
     content = (keep(Unseen(pd.DataFrame({"v": [-1.5]}))) / "answer.csv").read_text()
     assert content == "v\n-1.5\n"
@@ -312,10 +353,10 @@ def test_no_figure_is_left_open(keep):
 
 def test_a_full_disk_leaves_the_file_that_was_there(tmp_path, monkeypatch):
     path = tmp_path / "a.csv"
-    shelf.write(path, b"whole")
+    writing.write(path, b"whole")
     monkeypatch.setattr(type(path), "write_bytes", _full)
     with pytest.raises(OSError, match="No space left"):
-        shelf.write(path, b"another")
+        writing.write(path, b"another")
     assert path.read_bytes() == b"whole"
 
 
