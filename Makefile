@@ -7,13 +7,21 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 VENV = .venv/bin
 STUDY ?= contact-centre
 
-.PHONY: coverage study test install lab check notebooks lock clean
+.PHONY: coverage study test install lab check notebooks lock clean soak audit
 
 study: install  ## carry out a study and end with the path of its report
 	@$(VENV)/sqm run $(STUDY)
 
 test: install  ## every test: the rooms, the house, the batch, the notebooks
-	$(VENV)/python -m pytest
+	$(VENV)/python -m pytest -n auto --dist loadfile
+
+soak: install  ## kill, hang, starve and interrupt batches for the better part of an hour (TRIAL=kills for one)
+	$(VENV)/python tests/soak.py $(TRIAL)
+	@test -n "$(TRIAL)" || $(VENV)/python tests/soak_cluster.py
+	@test -n "$(TRIAL)" || $(VENV)/python -m tests.soak_studies
+
+audit: install  ## known faults and withdrawn releases among what requirements.lock pins
+	$(VENV)/python -m tests.audit
 
 coverage: install  ## simulate how often each interval holds the truth (the better part of an hour; ROOM=gaps for one)
 	$(VENV)/python -m tests.intervals $(ROOM)

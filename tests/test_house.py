@@ -11,7 +11,8 @@ import yaml
 
 import sqm
 from sqm import report
-from sqm.parameters import PHASES, notebook, parameters_of
+from sqm.parameters import parameters_of
+from sqm.places import PHASES, notebook
 
 ROOT = Path(__file__).parent.parent
 FOR_METHODS = {"checks", "finding", "look", "boxes", "interval", "clock", "scales"}
@@ -27,10 +28,11 @@ FOR_METHODS |= {"chart_limits", "signal_rules", "memory_charts", "run_length", "
 FOR_METHODS |= {"usual_level", "case_mix", "unit_spread", "evidence", "record_change"}
 FOR_METHODS |= {"panel_change", "interrupted", "counterfactual", "synthetic_control"}
 FLOORS = [
-    FOR_METHODS | {"roles", "files", "sources", "shelf", "ledger"},  # ground
+    FOR_METHODS | {"roles", "files", "sources", "shelf", "ledger", "places", "writing", "counting"},
     {"methods"},
     {"parameters", "study"},  # stair
-    {"report", "execute", "run", "progress", "freeze", "draft", "cli", "__main__"},  # roof
+    {"report", "execute", "run", "progress", "freeze", "draft", "cli", "__main__"}  # roof
+    | {"warm", "engine", "unchanged", "cluster", "deliver", "scrub"},
 ]
 MODULES = sorted(p for p in (ROOT / "sqm").glob("*.py") if p.stem != "__init__")
 METHODS = sorted(p for p in (ROOT / "sqm" / "methods").glob("*.py") if p.stem != "__init__")

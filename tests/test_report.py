@@ -461,6 +461,32 @@ def test_the_guard_against_spreadsheets_is_not_shown_to_readers(folder):
     assert {"=cmd()", "'tis late"} <= set(Page(render(folder, head=HEAD)).texts("th"))
 
 
+def test_a_column_with_a_guarded_heading_keeps_its_type(folder):
+    keep(folder, "improve", "guard", pd.DataFrame({"=share": [0.25, np.nan]}))
+    page = (folder / "improve" / "guard.csv").read_text().replace("=share", "'=share")
+    (folder / "improve" / "guard.csv").write_text(page)
+    article = Page(render(folder, head=HEAD)).by_id("improve/guard")
+    assert "0.25" in article["text"] and "– : no value." in article["text"]
+
+
+def test_letters_are_neither_turned_around_nor_piled_up_and_long_texts_end(folder):
+    turned, tower = "invoice\u202efdp.exe", "e" + "\u0301" * 90
+    head = Head(study="clinic", title=turned, author=tower, approver="x" * 50_000)
+    page = Page(render(folder, head=head))
+    assert page.texts("h1") == page.texts("title") == ["invoice\ufffdfdp.exe"]
+    assert "Prepared by e" + "\u0301" * 4 in page.texts("span")
+    assert "x" * 9_999 + "…" in page.texts("dd")
+
+
+def test_what_reads_from_right_to_left_is_left_as_it_is(folder):
+    arabic, hebrew = "شركة \u200fالمثال\u200e (12)", "חברה \u2067לדוגמה\u2069 בע״מ"
+    head = Head(study="clinic", title=arabic, organisation=hebrew, author=arabic)
+    page = Page(render(folder, head=head))
+    assert (page.all("h1")[0]["text"], page.all("h1")[0]["attrs"]["dir"]) == (arabic, "auto")
+    assert hebrew in [each["text"] for each in page.all("p")]
+    assert arabic in [each["text"] for each in page.all("bdi")]  # it turns nothing beside it
+
+
 def test_the_same_shelves_give_the_same_bytes(folder, tmp_path):
     elsewhere = tmp_path / "somewhere" / "else"
     elsewhere.parent.mkdir()
