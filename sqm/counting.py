@@ -703,7 +703,7 @@ def _told(sa: Any, examples: Sequence[Any]) -> list[Any]:
 
 def _noted(total: int, outside: int) -> list[Note]:
     notes = [("", "rows where the table lies", total, "detected")]
-    return notes + ([("", "outside `where`", outside, "left out")] if outside else [])
+    return notes + ([("", "outside `where`", outside, "not asked for")] if outside else [])
 
 
 def _need_some(rows: int, total: int, words: _Words) -> None:

@@ -138,6 +138,7 @@ def test_rows_outside_are_left_out_and_counted(how, read, tmp_path):
     assert found.table["n"].sum() == (inside & table["resolved"].notna()).sum()
     outside = found.notes.set_index("what").loc["outside `where`"]
     assert (outside["rows"], found.rows) == ((~inside).sum(), 600)
+    assert outside["treatment"] == "not asked for"  # so Measure does not count it as set aside
 
 
 @pytest.mark.parametrize("how", PLACES)

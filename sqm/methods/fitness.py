@@ -462,7 +462,7 @@ def _set_aside(notes: pd.DataFrame, tables: dict) -> list[tuple]:
     )
     rows = []
     for note in notes.itertuples():
-        if note.treatment in ("detected", "kept") or note.what == "blank":
+        if note.treatment in ("detected", "kept", "not asked for") or note.what == "blank":
             continue  # how the file is written, what stayed, and what counts as missing anyway
         number = int(note.rows)
         share = number / max(len(tables.get(note.table, [])), number, 1)
