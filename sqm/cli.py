@@ -168,6 +168,7 @@ def _carried_out(said: argparse.Namespace, *, first: str) -> list[Outcome] | Non
         cell_limit=said.cell_limit,
         notebook_limit=said.notebook_limit,
         taken=[outcome.study for outcome in done.values()],
+        fetched=bool(place),
     )
     outcomes = _carry_out(planned, jobs, said.cluster, place) if rest else []
     if outcomes is None:
@@ -240,7 +241,7 @@ def _watch(said: argparse.Namespace) -> int:
     outcomes = _carried_out(said, first="control")
     if outcomes is None:
         return WRONG
-    _, out = _places(said)
+    _, out, _ = _destination(said)
     ended = [_close(outcomes)]
     ended += [_tell_alerts(outcome.study, out) for outcome in outcomes if outcome.report]
     return next((code for code in (FAILED, ALARM) if code in ended), DONE)

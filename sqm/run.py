@@ -81,10 +81,12 @@ def plan(
     cell_limit: float = 0.0,
     notebook_limit: float = 0.0,
     taken: Collection[str] = (),
+    fetched: bool = False,
 ) -> tuple[Plan, list[Problem]]:
     """Check all the studies, and list everything that is wrong with any of them.
 
-    ``taken`` are names of other studies of the same batch.
+    ``taken`` are names of other studies of the same batch; ``fetched`` says that earlier phases
+    may come from an address.
     """
     from sqm import parameters  # takes pandas along, which a batch with nothing to do spares
 
@@ -103,7 +105,8 @@ def plan(
             )
         names.append(found.study)
         whole.append(_absolute(study))
-        problems += _missing_phases(out / found.study, first, found.study)
+        if not fetched:
+            problems += _missing_phases(out / found.study, first, found.study)
     settled = Plan(tuple(whole), tuple(names), root, out, first, tuple(changes), force)
     return replace(settled, cell_limit=cell_limit, notebook_limit=notebook_limit), problems
 
