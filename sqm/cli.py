@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     said = _parser().parse_args(arguments)
     from sqm.checks import Problem
 
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return said.command(said)
     except Problem as problem:
@@ -170,15 +170,23 @@ def _carried_out(said: argparse.Namespace, *, first: str) -> list[Outcome] | Non
         taken=[outcome.study for outcome in done.values()],
         fetched=bool(place),
     )
-    outcomes = _carry_out(planned, jobs, said.cluster, place) if rest else []
+    stopped: KeyboardInterrupt | None = None
+    try:
+        outcomes = _carry_out(planned, jobs, said.cluster, place) if rest else []
+    except run.Interrupted as interrupt:
+        stopped, outcomes = interrupt, interrupt.outcomes
     if outcomes is None:
         return None
     made = iter(outcomes)
     every = [done.get(study) or next(made) for study in said.studies]
     try:
+        jobs = 0 if said.cluster else jobs
         run.record(every, out=out, started=started, jobs=jobs, where=said.cluster)
     except OSError as error:  # how each study ended is still said here
         _tell(f"batch.json could not be written: {error.strerror or error}")
+    if stopped:
+        _tell_failures([each for each in every if each.reason != run.STOPPED], len(every))
+        raise stopped
     return every
 
 
@@ -221,16 +229,22 @@ def _carry_out(plan: Callable, jobs: int, address: str, place: str) -> list[Outc
             return run.run(planned, jobs=jobs, say=progress.show, server=server, place=place)
 
 
-def _close(outcomes: list[Outcome]) -> int:
+def _tell_failures(outcomes: list[Outcome], count: int) -> bool:
+    """Say which studies failed and why; whether any did."""
     failed = [outcome for outcome in outcomes if outcome.reason]
     if len(failed) > FEW:  # a table; the whole reasons stand in the studies' notebooks
         width = max(len(outcome.study) for outcome in failed)
-        _tell(f"{len(failed)} of {len(outcomes)} studies failed (batch.json lists them too):")
+        _tell(f"{len(failed)} of {count} studies failed (batch.json lists them too):")
         for outcome in failed:
             _tell(f"  {outcome.study:<{width}}  {outcome.reason.partition(chr(10))[0]}")
     else:
         for outcome in failed:
             _tell(f"{outcome.study} failed: {outcome.reason}")
+    return bool(failed)
+
+
+def _close(outcomes: list[Outcome]) -> int:
+    failed = _tell_failures(outcomes, len(outcomes))
     for outcome in outcomes:
         if outcome.report:
             print(_safe(outcome.report))

@@ -110,6 +110,7 @@ def carry_out(job: Job, *, say: Callable[[str, str], None]) -> Path:
     place = job.out / found.study
     started = datetime.now(UTC)
     with lock(place):
+        _need_one_run(place, job.first)
         _set_aside(place)
         ran = {
             phase: _carry_out_phase(phase, found, job, place, say)
@@ -186,6 +187,18 @@ def _is_alive(said: str) -> bool:
     return host != socket.gethostname() or (process.isdigit() and psutil.pid_exists(int(process)))
 
 
+def _need_one_run(place: Path, first: str) -> None:
+    """Insist that the phases before the first one are there whole, each made upon the others."""
+    for phase in PHASES[: PHASES.index(first)]:
+        made = unchanged.made(place / phase)
+        if made is None or made["parts"].get("earlier") != _earlier(phase, place):
+            raise Problem(
+                f"The phase {phase} in {place} is not whole, or stands on other findings than those"
+                " that are there now.",
+                "run without --phase; what is unchanged is not run again.",
+            )
+
+
 def _set_aside(place: Path) -> None:
     """Set the last run's record and report aside; throw away what an unfinished one left."""
     for leftover in (RUNNING, FAILED):
@@ -257,7 +270,7 @@ def _out_of_the_way(phase: str, place: Path) -> None:
 def _rests_on(phase: str, found: StudyFile, job: Job, place: Path, folder: Path) -> unchanged.Phase:
     """Everything that can change what a phase, carried out in ``folder``, finds."""
     source = places.notebook(phase, root=job.root)
-    alone = [found.path, source]
+    alone = [found.path, source, *_beside(job.root)]
     tables = {
         name: files.lies_in(table, root=job.root)
         for name, table in found.tables.items()
@@ -266,20 +279,20 @@ def _rests_on(phase: str, found: StudyFile, job: Job, place: Path, folder: Path)
     entries = _ledgers_read(found, job, place, folder)
     read = [path for paths in tables.values() for path in paths]
     sums = {path: unchanged.of_file(path) for path in [*alone, *entries, *read]}
+    beside = [sums[path] for path in _beside(job.root)]
+    sums[found.path] = found.sha256  # as it was read, whatever it says by now
     parts = {
-        "notebook": unchanged.digest(_what_runs(_stripped(source))),
+        "notebook": unchanged.digest([_what_runs(_stripped(source)), beside]),
         "parameters": unchanged.digest([_given(found, phase, job.root), _shared(found)]),
         "data": unchanged.digest({n: [sums[p] for p in paths] for n, paths in tables.items()}),
         "ledger": unchanged.digest([sums[path] for path in entries]),
         "source": unchanged.of_source(),
         "versions": unchanged.of_versions(),
-        "earlier": unchanged.digest(
-            [_findings(place / earlier) for earlier in PHASES[: PHASES.index(phase)]]
-        ),
+        "earlier": _earlier(phase, place),
     }
-    if len(tables) < len(found.tables):
+    if len(tables) < len(found.tables) or not all(tables.values()):
         parts["data"] = ""  # only asking a database tells what it holds
-    folders = [path.parent for paths in tables.values() if len(paths) > 1 for path in paths]
+    folders = [job.root, *_folders(found, job.root)]
     return unchanged.Phase(
         parts=parts,
         files={str(path): sha for path, sha in sums.items()},
@@ -302,6 +315,22 @@ def _what_runs(plain: nbformat.NotebookNode) -> list[Any]:
     return [plain.metadata.get("kernelspec", {}), cells]
 
 
+def _earlier(phase: str, place: Path) -> str:
+    """A digest of what the phases before this one have found."""
+    return unchanged.digest([_findings(place / each) for each in PHASES[: PHASES.index(phase)]])
+
+
+def _folders(found: StudyFile, root: Path) -> list[Path]:
+    """Folders of which a table takes all files, or all of a pattern: a new one would count."""
+    named = [root / Path(table.path).expanduser() for table in found.tables.values() if table.path]
+    return [path if path.is_dir() else path.parent for path in named if not path.is_file()]
+
+
+def _beside(root: Path) -> list[Path]:
+    """What a notebook could take up from the project's own folder, in which it runs."""
+    return [root / "matplotlibrc", *sorted(root.glob("*.py"))]
+
+
 def _ledgers_read(found: StudyFile, job: Job, place: Path, folder: Path) -> list[Path]:
     """The ledgers that a phase asked for, whether they are there or not."""
     try:
@@ -314,18 +343,15 @@ def _ledgers_read(found: StudyFile, job: Job, place: Path, folder: Path) -> list
 
 def _shared(found: StudyFile) -> dict[str, Any]:
     """What a study's file says to all phases alike; the tables by what is said of them."""
-    rest = replace(found, sections={}, path=Path(found.path.name), tables={})
+    rest = replace(found, sections={}, path=Path(found.path.name), tables={}, sha256="")
     tables = {name: table.model_dump(mode="json") for name, table in found.tables.items()}
     return {"head": repr(rest), "tables": tables}
 
 
 def _findings(folder: Path) -> dict[str, str]:
     """What a later phase can see of an earlier one; not its executed notebook, which has clocks."""
-    return {
-        name: unchanged.of_file(folder / name)
-        for name in unchanged.names_in(folder)
-        if not name.endswith(".ipynb") and name != unchanged.MADE
-    }
+    names = [each for each in unchanged.names_in(folder) if not each.endswith(".ipynb")]
+    return {name: unchanged.of_file(folder / name) for name in names if name != unchanged.MADE}
 
 
 def _run_notebook(phase: str, found: StudyFile, job: Job, staging: Path, place: Path) -> None:
@@ -443,7 +469,7 @@ def _record(
         "started": started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": platform.platform(),
-        "study_file": {"name": found.path.name, "sha256": writing.sha256(found.path)},
+        "study_file": {"name": found.path.name, "sha256": found.sha256},
         "changes": list(job.changes),
         "first_phase": job.first,
         "ran": {phase: why or "unchanged, not run again" for phase, why in ran.items()},
@@ -477,7 +503,9 @@ def main() -> None:
     threading.Thread(target=_end_with_the_batch, daemon=True).start()
     paths = {"root": Path(said.pop("root")), "out": Path(said.pop("out"))}
     job = Job(changes=tuple(said.pop("changes")), **paths, **said)
-    events, sys.stdout = sys.stdout, sys.stderr
+    # kernels inherit the output, and what they write there must not be taken for an event
+    events = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
     clock = time.monotonic()
 
     def tell(**event: Any) -> None:

@@ -152,6 +152,8 @@ def need_header(raw: Raw, table: Table, name: str) -> None:
 def lies_in(table: Table, *, root: Path) -> list[Path]:
     """Files in which a table lies, all of a folder or of a pattern such as ``part-*.parquet``."""
     path = root / Path(table.path or "").expanduser()
+    if path.is_file():  # though its name may hold a sign of a pattern
+        return [path]
     if path.is_dir():
         return sorted(each for each in path.iterdir() if each.is_file())
     if any(sign in path.name for sign in "*?["):

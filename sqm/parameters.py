@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import io
 import json
 import re
@@ -82,6 +83,8 @@ class StudyFile:
     tables : dict of str to roles.Table
     sections : dict of str to dict
         Per phase, the parameters that this study sets.
+    sha256 : str
+        Of the file's bytes as they were read.
     """
 
     path: Path
@@ -94,6 +97,7 @@ class StudyFile:
     ledger: str
     tables: dict[str, roles.Table]
     sections: dict[str, dict[str, Any]] = field(default_factory=dict)
+    sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,7 @@ def load(study: str, *, root: Path) -> StudyFile:
         If the file is missing, no safe YAML, or says something unknown.
     """
     path = locate(study, root=root)
-    found, problems = _understand(_read_yaml(path), path)
+    found, problems = _understand(*_read_yaml(path), path)
     if problems:
         raise problems[0]
     _need_own_folder(found.ledger, root=root, path=path)
@@ -143,10 +147,10 @@ def check(
     """
     try:
         path = locate(study, root=root)
-        said = _read_yaml(path)
+        said, sha256 = _read_yaml(path)
     except Problem as problem:
         return None, [problem]
-    found, problems = _understand(said, path)
+    found, problems = _understand(said, sha256, path)
     if found is None:
         return None, problems
     found, refused = _apply(found, changes)
@@ -251,15 +255,16 @@ def _trap(problem: str, where: yaml.Event | yaml.Node) -> yaml.YAMLError:
     return yaml.constructor.ConstructorError(None, None, problem, where.start_mark)
 
 
-def _read_yaml(path: Path) -> dict:
+def _read_yaml(path: Path) -> tuple[dict, str]:
+    """What a study's file says, and the SHA-256 of the bytes that said it."""
     if path.stat().st_size > LARGEST_FILE:
         raise Problem(
             f"{path.name} is larger than {LARGEST_FILE:,} bytes.",
             "a study's file holds parameters; put data into data/.",
         )
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        said = read_value(text)
+        content = path.read_bytes()
+        said = read_value(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise Problem(
             f"{path.name} is not UTF-8 text (byte {error.start}).", "save it as UTF-8."
@@ -268,7 +273,7 @@ def _read_yaml(path: Path) -> dict:
         raise Problem(f"{path.name} is no readable YAML: {_where(error)}.", _yaml_help()) from None
     if not isinstance(said, dict):
         raise Problem(f"{path.name} holds no sections.", "begin with a line such as `study: name`.")
-    return said
+    return said, hashlib.sha256(content).hexdigest()
 
 
 def _where(error: yaml.YAMLError) -> str:
@@ -284,7 +289,7 @@ def _yaml_help() -> str:
 # --- understanding ------------------------------------------------------------------------------
 
 
-def _understand(said: dict, path: Path) -> tuple[StudyFile | None, list[Problem]]:
+def _understand(said: dict, sha256: str, path: Path) -> tuple[StudyFile | None, list[Problem]]:
     problems = [
         Problem(f"{path.name} has an unknown section {key!r}.", nearest(key, (*HEAD, *PHASES)))
         for key in said
@@ -316,6 +321,7 @@ def _understand(said: dict, path: Path) -> tuple[StudyFile | None, list[Problem]
         return None, problems
     found = StudyFile(
         path=path,
+        sha256=sha256,
         study=name,
         title=str(said.get("title") or name),
         language=str(said.get("language") or "en"),

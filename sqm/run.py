@@ -9,6 +9,7 @@ import platform
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -29,6 +30,7 @@ from sqm.places import PHASES
 Say = Callable[[str, str, str, float], None]
 
 PATIENCE = 3  # seconds that processes are given to end their kernels before they are killed
+STOPPED = "interrupted"
 MEMORY = 1_500_000_000  # bytes that a study of ordinary size may take
 
 
@@ -53,6 +55,14 @@ class Outcome:
     reason: str = ""
     seconds: float = 0.0
     unchanged: bool = False
+
+
+class Interrupted(KeyboardInterrupt):
+    """A batch was interrupted; ``outcomes`` says how each study stood."""
+
+    def __init__(self, outcomes: list[Outcome]) -> None:
+        super().__init__("interrupted")
+        self.outcomes = outcomes
 
 
 @dataclass(frozen=True)
@@ -94,6 +104,7 @@ def plan(
     if first not in PHASES:
         problems.append(Problem(f"There is no phase {first!r}.", nearest(first, PHASES)))
         first = PHASES[0]
+    problems += _too_late(changes, first)
     for study in studies:
         found, wrong = parameters.check(study, root=root, changes=changes)
         problems += wrong
@@ -155,25 +166,36 @@ def run(
     pool = ThreadPoolExecutor(max_workers=max(1, jobs))
 
     def carry_out(study: str, name: str) -> Outcome:
-        if stop.is_set():
-            return Outcome(name, reason="interrupted")
-        work = partial(one, name, job_of(study, planned), server=server, going=going)
-        if not place:
-            return work(say=say)
-        from sqm import deliver
+        work = partial(one, name, job_of(study, planned), server=server, going=going, stop=stop)
+        try:
+            if not place:
+                return work(say=say)
+            from sqm import deliver
 
-        return deliver.carry(place, name, planned.out, say=say, work=lambda say: work(say=say))
+            return deliver.carry(place, name, planned.out, say=say, work=lambda say: work(say=say))
+        except (OSError, RuntimeError) as error:
+            return Outcome(name, reason=f"its process could not be started: {error}")
 
     work = [
         pool.submit(carry_out, *pair) for pair in zip(planned.studies, planned.names, strict=True)
     ]
     try:
         return [future.result() for future in work]
-    finally:  # reached with processes alive only when a person or the system interrupts
+    except KeyboardInterrupt:
         stop.set()
-        for future in work:
-            future.cancel()
-        end(going)
+        if server:  # whoever waits for its imports waits no longer
+            server.close()
+        while not all(future.done() or future.cancel() for future in work):
+            end(list(going))
+            time.sleep(0.05)
+        done = [None if future.cancelled() else future.result() for future in work]
+        raise Interrupted(
+            [
+                each or Outcome(name, reason=STOPPED)
+                for each, name in zip(done, planned.names, strict=True)
+            ]
+        ) from None
+    finally:
         pool.shutdown()
 
 
@@ -198,6 +220,7 @@ def one(
     say: Say,
     server: warm.Warm | None = None,
     going: list[Any] | None = None,
+    stop: threading.Event | None = None,
 ) -> Outcome:
     """Carry out one study in a process of its own.
 
@@ -212,12 +235,18 @@ def one(
         If it dies, the study goes on without it from the phases that are finished.
     going : list, optional
         Holds the process while it lives, for whoever must `end` it.
+    stop : threading.Event, optional
+        Once it is set, nothing is begun any more.
     """
     going = [] if going is None else going
-    outcome = _follow(name, job, say, server if server and server.alive() else None, going)
-    if outcome is None and server and not server.alive():
-        outcome = _follow(name, job, say, None, going)
-    return outcome or Outcome(name, reason="its process did not end well")
+    stop = threading.Event() if stop is None else stop
+    for through in dict.fromkeys((server if server and server.alive() else None, None)):
+        if stop.is_set():
+            break
+        outcome = _follow(name, job, say, through, going, stop)
+        if outcome:
+            return outcome
+    return Outcome(name, reason=STOPPED if stop.is_set() else "its process did not end well")
 
 
 def end(processes: Iterable[Any]) -> None:
@@ -289,8 +318,8 @@ def _need_writable(out: Path) -> None:
     """Insist on a folder that takes a file, before an hour of work is lost for want of one."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        writing.write(out / ".probe", b"sqm")
-        (out / ".probe").unlink()
+        with tempfile.TemporaryFile(dir=out) as probe:
+            probe.write(b"sqm")
     except OSError as error:
         raise Problem(
             f"{out} cannot be written ({error.strerror or error}).",
@@ -299,11 +328,20 @@ def _need_writable(out: Path) -> None:
 
 
 def _follow(
-    name: str, job: dict[str, Any], say: Say, server: warm.Warm | None, going: list[Any]
+    name: str,
+    job: dict[str, Any],
+    say: Say,
+    server: warm.Warm | None,
+    going: list[Any],
+    stop: threading.Event,
 ) -> Outcome | None:
     """Start a study's process and listen to it; None if it was lost with the warm process."""
     process = _start(job, server)
+    if process is None:
+        return None
     going.append(process)
+    if stop.is_set():  # it came too late to be ended with the others
+        end([process])
     errors = threading.Thread(target=_last_words, args=(process, words := []), daemon=True)
     errors.start()
     with contextlib.suppress(BrokenPipeError):  # it died at once: its last words say why
@@ -323,14 +361,14 @@ def _follow(
     going.remove(process)
     if outcome.report or outcome.reason:
         return replace(outcome, unchanged=not ran)
-    if server and not server.alive():
+    if stop.is_set() or (server and not server.alive()):
         return None
     say(name, "", "failed", outcome.seconds)
     return replace(outcome, reason=_died(process.returncode, words))
 
 
 def _start(job: dict[str, Any], server: warm.Warm | None) -> Any:
-    """A process that works in the project's root, with imports done where there is a server."""
+    """A process that works in the project's root; None if the warm process has died meanwhile."""
     ways = {
         "stdin": subprocess.PIPE,
         "stdout": subprocess.PIPE,
@@ -341,14 +379,18 @@ def _start(job: dict[str, Any], server: warm.Warm | None) -> Any:
     arguments = ["-m", "sqm.execute"]
     if server:
         ways["env"]["SQM_WARM"] = server.address
-        with contextlib.suppress(warm.Refused):  # it has died since
+        try:
             return warm.spawn(arguments, address=server.address, **ways)
+        except warm.Refused:  # a fork would not be as a new process, or there is none any more
+            if not server.alive():
+                return None
     ways["env"].pop("SQM_WARM", None)
     return subprocess.Popen(
         [sys.executable, *arguments],
         start_new_session=True,  # an interrupt at the terminal reaches the parent only
         text=True,
         encoding="utf-8",
+        errors="replace",
         **ways,
     )
 
@@ -357,7 +399,7 @@ def _events(process: Any) -> Iterable[dict[str, Any]]:
     for line in process.stdout:
         with contextlib.suppress(ValueError):  # a library may print there what is no event
             event = json.loads(line)
-            if isinstance(event, dict) and "state" in event:
+            if isinstance(event, dict) and event.keys() >= {"state", "seconds"}:
                 yield event
 
 
@@ -375,6 +417,20 @@ def _died(code: int, words: list[str]) -> str:
 def _absolute(study: str) -> str:
     """Processes work in the project's root, so a path is made absolute here."""
     return str(Path(study).expanduser().resolve()) if study.endswith((".yml", ".yaml")) else study
+
+
+def _too_late(changes: Sequence[str], first: str) -> list[Problem]:
+    """Overrides of phases that are taken as they lie would be recorded, and change nothing."""
+    before = PHASES[: PHASES.index(first)]
+    return [
+        Problem(
+            f"--set {change}: this begins with {first}, and takes {change.partition('.')[0]} as it"
+            " lies.",
+            "run without --phase (and without watch).",
+        )
+        for change in changes
+        if change.partition(".")[0].strip() in before
+    ]
 
 
 def _missing_phases(place: Path, first: str, study: str) -> list[Problem]:

@@ -103,8 +103,10 @@ def of_versions() -> str:
 
 
 def names_in(folder: Path) -> list[str]:
-    """Names of the files in a folder; none where there is no folder."""
-    return sorted(p.name for p in folder.iterdir() if p.is_file()) if folder.is_dir() else []
+    """Names of the files in a folder, hidden ones left out; none where there is no folder."""
+    if not folder.is_dir():
+        return []
+    return sorted(p.name for p in folder.iterdir() if p.is_file() and p.name[0] != ".")
 
 
 def record(rests_on: Phase, staging: Path, *, root: Path, changes: Sequence[str]) -> dict[str, Any]:
@@ -119,20 +121,25 @@ def record(rests_on: Phase, staging: Path, *, root: Path, changes: Sequence[str]
         "folders": {_from(root, Path(p)): names for p, names in sorted(rests_on.folders.items())},
         "changes": list(changes),
         "written": {
-            path.name: of_file(path)
-            for path in sorted(staging.iterdir())
-            if path.is_file() and path.suffix != ".ipynb" and path.name != MADE
+            name: of_file(staging / name)
+            for name in names_in(staging)
+            if not name.endswith(".ipynb") and name != MADE
         },
     }
 
 
 def made(folder: Path) -> dict[str, Any] | None:
-    """A phase's record, if the phase is there whole: every file as it was written."""
+    """A phase's record, if the phase is there whole: every file as it was written.
+
+    Of the executed notebook, which holds clock times, it is asked that it can be read.
+    """
     said = _read(folder / MADE)
     if said is None or not isinstance(said.get("written"), dict):
         return None
     intact = all(of_file(folder / name) == sha for name, sha in said["written"].items())
-    return said if intact and "phase.json" in said["written"] else None
+    executed = [_read(path) for path in folder.glob("*.ipynb")]
+    whole = intact and executed and None not in executed and "phase.json" in said["written"]
+    return said if whole else None
 
 
 def why_again(there: dict[str, Any] | None, rests_on: Phase) -> str:
@@ -174,8 +181,12 @@ def whole(study: str, *, root: Path, out: Path, first: str, changes: Iterable[st
     changes : iterable of str
         Overrides, as typed.
     """
-    asked = Path(study).expanduser() if study.endswith((".yml", ".yaml")) else None
-    path = (asked or root / "params" / f"{study}.yml").resolve()
+    named = root / "params" / f"{study}.yml"
+    try:
+        path = Path(study).expanduser() if study.endswith((".yml", ".yaml")) else named
+        path = path.resolve()
+    except (OSError, RuntimeError, ValueError):  # a home of nobody's: whoever checks it will say so
+        return None
     place = out / path.stem
     run = _read(place / "run.json")
     if run is None or first not in PHASES or not isinstance(run.get("written"), dict):

@@ -37,6 +37,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sqm import unchanged
+
 VARIABLE = "SQM_WARM"  # the environment variable that names the address
 # One thread each: notebooks run side by side, and labels must not depend on the count of threads.
 ENVIRONMENT = {
@@ -375,7 +377,8 @@ def _pipes(*wanted: Any) -> tuple[list[int], list, list[int]]:
         if want == subprocess.PIPE:
             read, write = os.pipe()
             inner, outer = (read, write) if number == 0 else (write, read)
-            kept = os.fdopen(outer, "w" if number == 0 else "r", encoding="utf-8")
+            mode = "w" if number == 0 else "r"
+            kept = os.fdopen(outer, mode, encoding="utf-8", errors="replace")
             theirs.append(inner)
         elif want == subprocess.DEVNULL:
             inner = os.open(os.devnull, os.O_RDWR)
@@ -650,6 +653,9 @@ def _import_all(starter: int, names: Sequence[str]) -> Imported:
     env = dict(os.environ)
     path = sys.path[0 if sys.flags.safe_path else 1 :]  # without the server's own folder
     os.environ["JPY_PARENT_PID"] = str(os.getpid())  # the parent of a kernel, which it watches
+    # before the imports, or a fork could take what was edited or installed since for what it runs
+    unchanged.of_source()
+    unchanged.of_versions()
     done = threading.Event()
     watch = threading.Thread(target=_end_with, args=(starter, done), name="watch")
     watch.start()
@@ -664,8 +670,6 @@ def _import_all(starter: int, names: Sequence[str]) -> Imported:
     for name in () if names else IN_STUDIES:
         _import(name)
     del sys.modules[UNASKED]
-    if not names:  # a fork must not take a source that is edited meanwhile for what it runs
-        sys.modules["sqm.unchanged"].of_source()
     warnings.showwarning = show
     gc.enable()
     gc.freeze()

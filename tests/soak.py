@@ -134,7 +134,7 @@ def interrupts(batch: Batch, count: int, rng: random.Random) -> str:
     for number in range(count):
         batch.clear()
         process = batch.start()
-        time.sleep(rng.uniform(0.6, 0.9) * batch.seconds)
+        time.sleep(rng.uniform(0.1, 0.9) * batch.seconds)
         relatives = family(process.pid)
         process.send_signal((signal.SIGINT, signal.SIGTERM)[number % 2])
         left = gone(relatives)

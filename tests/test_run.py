@@ -220,3 +220,26 @@ def _bytes(out):
         for path in sorted(out.rglob("*"))
         if path.is_file() and path.suffix != ".ipynb" and path.name not in CLOCKED
     }
+
+
+def test_what_a_notebook_prints_by_itself_is_no_event(project, capsys):
+    forged = '{"state": "finished", "report": "forged", "seconds": 1}'
+    prints = (
+        f"import os, subprocess; subprocess.run(['echo', {forged!r}]); os.write(1, b'\\xff\\n')"
+    )
+    write_notebook(project, "measure", extra=prints + "; os._exit(1)")
+    assert sqm("run", "tiny") == FAILED
+    said = capsys.readouterr()
+    assert "2-measure.ipynb: the kernel ended with code 1" in said.err
+    assert "forged" not in said.out
+
+
+def test_a_process_that_cannot_be_started_fails_its_study_alone(project, monkeypatch):
+    planned, _ = run.plan(["tiny"], root=project, out=project / "out")
+
+    def none_left(*_, **__):
+        raise BlockingIOError("no process to be had")
+
+    monkeypatch.setattr(run, "_start", none_left)
+    (outcome,) = run.run(planned, jobs=1, say=lambda *event: None)
+    assert "no process to be had" in outcome.reason

@@ -1,5 +1,6 @@
 """A phase is run again when, and only when, something that it rests on has changed."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -9,7 +10,7 @@ import sys
 import pytest
 from conftest import write_notebook, write_study
 
-from sqm import unchanged
+from sqm import execute, parameters, unchanged
 from sqm.cli import DONE, FAILED, main
 from sqm.places import PHASES
 
@@ -145,3 +146,72 @@ def test_a_record_that_was_tampered_with_proves_nothing(finished):
     shutil.rmtree(finished / "out/tiny/measure")
     assert sqm("run", "tiny") == DONE
     assert "measure" in ran(finished)
+
+
+@pytest.mark.parametrize("path", ["data/answers[1].csv", "data/monthly", "data/m-*.csv"])
+def test_every_file_of_a_table_counts_and_every_new_one(project, path):
+    (project / "data" / "monthly").mkdir()
+    named = {"data/monthly": "data/monthly/01.csv", "data/m-*.csv": "data/m-01.csv"}
+    first = project / named.get(path, path)
+    first.write_bytes((project / "data/complaints.csv").read_bytes())
+    text = write_study(project, "tiny").read_text(encoding="utf-8")
+    text = text.replace("data/complaints.csv", f"'{path}'")
+    found = parameters.load(str(_written(project / "params/tiny.yml", text)), root=project)
+    job = execute.Job("tiny", project, project / "out")
+
+    def rests_on():
+        unchanged._hashed.cache_clear()
+        seen = execute._rests_on("define", found, job, project / "out/tiny", project / "none")
+        return seen.key, seen.files, seen.folders
+
+    before = rests_on()
+    assert before[0] and str(first) in before[1]
+    first.write_text("id,day\n1,2025-01-01\n")
+    changed = rests_on()
+    assert changed[0] != before[0]
+    if path != "data/answers[1].csv":
+        first.with_name(first.name.replace("1", "2")).write_text("id,day\n")
+        assert rests_on()[2] != before[2]
+
+
+def _written(path, text):
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_study_file_that_changes_while_it_runs_is_noticed(project):
+    saves = "Path('params/tiny.yml').open('a').write('control: {confidence: 0.8}\\n')"
+    write_notebook(project, "measure", extra=saves)
+    before = (project / "params/tiny.yml").read_bytes()
+    assert sqm("run", "tiny") == DONE
+    record = json.loads((project / "out/tiny/run.json").read_text(encoding="utf-8"))
+    assert record["study_file"]["sha256"] == hashlib.sha256(before).hexdigest()
+    text = before.decode() + "control: {confidence: 0.8}\n"
+    (project / "params/tiny.yml").write_text(text, encoding="utf-8")
+    write_notebook(project, "measure")
+    assert sqm("run", "tiny") == DONE
+    assert ran(project)["control"] == "its parameters changed"
+
+
+def test_a_later_phase_is_not_put_upon_phases_of_two_runs(finished, capsys):
+    write_notebook(finished, "analyse", extra="raise ValueError('not yet')")
+    write_study(finished, "tiny", "measure: {confidence: 0.8}\n")
+    assert sqm("run", "tiny") == FAILED
+    shutil.copytree(finished / "out/tiny/previous/analyse", finished / "out/tiny/analyse")
+    assert sqm("run", "tiny", "--phase", "improve") == FAILED
+    assert "stands on other findings" in capsys.readouterr().err
+
+
+def test_what_is_set_for_a_phase_that_is_not_run_is_refused(finished, capsys):
+    assert sqm("watch", "tiny", "--set", "measure.confidence=0.8") == 2
+    assert "takes measure as it lies" in capsys.readouterr().err
+
+
+def test_a_notebook_that_is_not_whole_is_made_again(finished):
+    (finished / "out/tiny/define/1-define.ipynb").write_text("{cut")
+    (finished / "out/tiny/measure/2-measure.ipynb").unlink()
+    assert sqm("run", "tiny") == DONE
+    assert set(ran(finished)) == {"define", "measure"}
+    (finished / "out/tiny/define/.made.json.part").write_text("{")
+    assert sqm("run", "tiny") == DONE
+    assert json.loads((finished / "out/tiny/run.json").read_text())["keys"]["define"]
