@@ -255,7 +255,7 @@ def _watch(said: argparse.Namespace) -> int:
     outcomes = _carried_out(said, first="control")
     if outcomes is None:
         return WRONG
-    _, out, _ = _destination(said)
+    _, out = _worked_in(said)
     ended = [_close(outcomes)]
     ended += [_tell_alerts(outcome.study, out) for outcome in outcomes if outcome.report]
     return next((code for code in (FAILED, ALARM) if code in ended), DONE)
@@ -284,7 +284,7 @@ def _tell_alerts(study: str, out: Path) -> int:
 def _freeze(said: argparse.Namespace) -> int:
     from sqm import freeze
 
-    root, out = _places(said)
+    root, out = _worked_in(said)
     for frozen in freeze.freeze(
         said.study, root=root, out=out, who=said.who, why=said.why, only=said.only
     ):
@@ -379,6 +379,16 @@ def _destination(said: argparse.Namespace) -> tuple[Path, Path, str]:
     deliver.need_address(said.out)
     root = places.find_root()
     return root, places.out_folder(root).resolve(), said.out
+
+
+def _worked_in(said: argparse.Namespace) -> tuple[Path, Path]:
+    """The project, and the folder of this machine in which its studies were carried out."""
+    root, out, place = _destination(said)
+    if not place:
+        return root, out
+    from sqm import deliver
+
+    return root, deliver.staging(place, out)
 
 
 def _places(said: argparse.Namespace) -> tuple[Path, Path]:

@@ -5,19 +5,26 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import re
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 
+import filelock
+
 from sqm.checks import Problem
-from sqm.places import PHASES, need_name, notebook
+from sqm.places import NAME, PHASES, need_name, notebook
 from sqm.run import Outcome, Say
 from sqm.writing import write
 
 RECORD, RUN = "made.json", "run.json"  # what is sent last: of a phase, and of a study
-KEPT_THERE = {"previous", "by-hand"}  # at the address these are no mirror of the folder here
+KEPT_THERE = {"previous", "by-hand", "ledger"}  # there these are no mirror of the folder here
+LEDGER = re.compile(rf"ledger/{NAME.pattern}\.csv")
+STAGING = ".sent"  # a local run of the same study lies beside it, and neither touches the other
+PATIENCE = 10  # seconds to wait for another batch, and for what a killed one had started
 LOCAL = {"file", "local", "sftp", "ssh"}  # whose files are seen while they are being written
 PART = re.compile(r'[^.\x00-\x1f\x7f/\\:*?"<>|][^\x00-\x1f\x7f/\\:*?"<>|]{0,254}')
 
@@ -112,6 +119,23 @@ def need_address(address: str) -> None:
         system.exists(base)
 
 
+def staging(address: str, out: Path) -> Path:
+    """The folder of this machine in which studies are carried out that go to an address.
+
+    Parameters
+    ----------
+    address : str
+    out : Path
+        The folder of outputs; its own studies are left alone.
+
+    Examples
+    --------
+    >>> staging("s3://bucket/studies", Path("out")).as_posix()
+    'out/.sent/b02e951bbb80c198'
+    """
+    return out / STAGING / hashlib.sha256(address.rstrip("/").encode()).hexdigest()[:16]
+
+
 def fetch(address: str, study: str, folder: Path) -> None:
     """Bring what an earlier run left at an address, so that unchanged phases need not run.
 
@@ -123,12 +147,20 @@ def fetch(address: str, study: str, folder: Path) -> None:
     folder : Path
         The study's folder on this machine.
 
+    Raises
+    ------
+    Problem
+        If a ledger cannot be brought: a study that ran without it would promise anew what has been
+        promised.
+
     Notes
     -----
-    Only files that a record names are brought, and only as that record has them: a phase of which a
-    file is missing or differs is left there, and is run again.
+    The study's own ledgers come first.  Of all else, only files that a record names are brought,
+    and only as that record has them: a phase of which a file is missing or differs is left there,
+    and is run again.
     """
     with _at(address, study) as there:
+        _bring_ledgers(there, folder)
         for phase in PHASES:
             _bring_phase(there, folder, phase)
         _bring_run(there, folder)
@@ -152,9 +184,11 @@ def send(folder: Path, address: str, study: str, phase: str = "") -> None:
     -----
     A phase's ``made.json`` is taken away before its first file is replaced and comes back after the
     last one; so does ``run.json`` for the study.  The last finished run lies in ``previous/`` until
-    the new one has arrived.  What nobody wrote this time is removed.
+    the new one has arrived.  What nobody wrote this time is removed, except ledgers: those are
+    sent first, are only ever added to, and stay where the sender has none.
     """
     with _at(address, study) as there:
+        _send_ledgers(there, folder)
         if not phase and _same(there, RUN, folder / RUN):
             return
         _set_aside(there)
@@ -173,7 +207,7 @@ def carry(
     ----------
     address, study : str
     out : Path
-        A folder of this machine that receives the study's folder.
+        A folder of this machine that receives the study's folder: `staging`, or a new one.
     say : callable
         Told each event.
     work : callable
@@ -182,9 +216,10 @@ def carry(
     Returns
     -------
     Outcome
-        Its report lies at the address; what cannot be delivered is a failure.
+        Its report lies at the address; what cannot be delivered is a failure, and so is a study
+        that another process delivers from the same folder.
     """
-    folder, finished = out / study, False
+    folder = out / study
 
     def said(name: str, phase: str, state: str, seconds: float) -> None:
         if phase and state == "done":  # if it fails here, the end of the study tries once more
@@ -193,11 +228,17 @@ def carry(
         say(name, phase, state, seconds)
 
     try:
-        fetch(address, study, folder)
-        finished = (folder / RUN).is_file()
-        outcome = work(said)
-        if not (outcome.unchanged and finished):
-            send(folder, address, study)
+        need_name(study)
+        with _held(out / f".{study}", folder):  # the folder's own lock is for who works in it
+            with _held(folder, folder):
+                fetch(address, study, folder)
+            finished = (folder / RUN).is_file()
+            outcome = work(said)
+            if outcome.unchanged and finished:
+                with _at(address, study) as there:
+                    _send_ledgers(there, folder)
+            else:
+                send(folder, address, study)
     except Problem as problem:
         return Outcome(study, reason=str(problem))
     report = f"{address.rstrip('/')}/{study}/report.html" if outcome.report else ""
@@ -249,6 +290,15 @@ def _send_all(there: _There, folder: Path) -> None:
         _empty(there, "previous")
 
 
+def _send_ledgers(there: _There, folder: Path) -> None:
+    """Send the ledgers that were added to; at the address they are never cut or removed."""
+    names = [f"ledger/{name}" for name in _files(folder / "ledger")]
+    for name in filter(LEDGER.fullmatch, names):
+        held = there.read(name) or b""
+        if _adds(there, name, held=held, more=(folder / name).read_bytes()):
+            there.put(folder / name, name)
+
+
 def _set_aside(there: _There) -> None:
     """Keep the last finished run until the new one has arrived."""
     names = set(there.sizes())
@@ -270,6 +320,34 @@ def _empty(there: _There, part: str) -> None:
 
 
 # --- bringing -----------------------------------------------------------------------------------
+
+
+def _bring_ledgers(there: _There, folder: Path) -> None:
+    """Bring the ledgers; where one here holds more, because it could not be sent, it stays."""
+    for name in filter(LEDGER.fullmatch, there.sizes()):
+        content, file = there.read(name), folder / name
+        if content is None:
+            raise Problem(f"{there.path(name)} was taken away just now.", "run again.")
+        if _adds(there, name, held=file.read_bytes() if file.is_file() else b"", more=content):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write(file, content)
+
+
+def _adds(there: _There, name: str, *, held: bytes, more: bytes) -> bool:
+    """Whether a ledger goes on where the one that is held ends.
+
+    Raises
+    ------
+    Problem
+        If neither goes on where the other ends: no row of either may be lost.
+    """
+    if not (more.startswith(held) or held.startswith(more)):
+        raise Problem(
+            f"The {name} here and the one at {there.path(name)} each hold rows that the other does"
+            " not.",
+            "see which one stands, and move the other aside.",
+        )
+    return len(more) > len(held)
 
 
 def _bring_phase(there: _There, folder: Path, phase: str) -> None:
@@ -318,6 +396,40 @@ def _written(record: bytes | None) -> dict[str, str]:
 
 
 # --- files and addresses ------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _held(marks: Path, place: Path) -> Iterator[None]:
+    """Hold a study's folder, by a lock in ``marks``, as `sqm.execute` does while it works there."""
+    holder, held = marks / ".holder", filelock.FileLock(marks / ".lock")
+    try:
+        marks.mkdir(parents=True, exist_ok=True)
+        held.acquire(timeout=PATIENCE)
+    except filelock.Timeout:
+        raise Problem(
+            f"The study in {place} is being run by {_name(holder)}.",
+            "wait for it, or use another --out.",
+        ) from None
+    except OSError as error:
+        raise Problem(
+            f"{place} cannot be written ({error.strerror or error}).",
+            "make room or mend its permissions.",
+        ) from None
+    try:
+        with contextlib.suppress(OSError):  # it only says who it is
+            write(holder, f"process {os.getpid()} on {socket.gethostname()}".encode())
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            holder.unlink()
+        held.release()
+
+
+def _name(holder: Path) -> str:
+    try:
+        return holder.read_text(encoding="utf-8")
+    except OSError:
+        return "another process"
 
 
 def _files(folder: Path) -> list[str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import filelock
 import numpy as np
 import pandas as pd
 
@@ -14,6 +16,7 @@ from sqm import shelf, writing
 from sqm.checks import Problem
 
 SEAL = "seal"
+PATIENCE = 60  # seconds to wait for others that are adding rows
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -55,7 +58,16 @@ def append(path: Path, rows: pd.DataFrame) -> pd.DataFrame:
     ------
     Problem
         If the ledger has other columns, does not stand as it was written, or cannot be written.
+
+    Notes
+    -----
+    Processes that add rows at the same time take turns: each reads what the one before it wrote.
     """
+    with _alone(path):
+        return _added(path, rows)
+
+
+def _added(path: Path, rows: pd.DataFrame) -> pd.DataFrame:
     there = _texts(path)
     new = pd.DataFrame({column: [_text(value) for value in rows[column]] for column in rows})
     columns = [column for column in there if column != SEAL] or list(new)
@@ -87,26 +99,50 @@ def append_new(path: Path, rows: pd.DataFrame, *, apart_from: Sequence[str] = ()
     int
         Rows written.
     """
-    there = _texts(path)
-    own = [column for column in rows if column not in apart_from]
-    held = set() if there.empty else set(map(tuple, there.reindex(columns=own).to_numpy()))
-    told = [tuple(_text(value) for value in row) for row in rows[own].itertuples(index=False)]
-    new = rows[[each not in held for each in told]]
-    if len(new):
-        append(path, new)
+    with _alone(path):
+        there = _texts(path)
+        own = [column for column in rows if column not in apart_from]
+        held = set() if there.empty else set(map(tuple, there.reindex(columns=own).to_numpy()))
+        told = [tuple(_text(value) for value in row) for row in rows[own].itertuples(index=False)]
+        new = rows[[each not in held for each in told]]
+        if len(new):
+            _added(path, new)
     return len(new)
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold a ledger from reading to writing: what another added meanwhile would be lost."""
+    held = filelock.FileLock(path.with_name(f".{path.name}.lock"))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        held.acquire(timeout=PATIENCE)
+    except filelock.Timeout:
+        raise Problem(
+            f"The ledger {path.name} is being written by another process.",
+            "wait for it, then run again.",
+        ) from None
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    try:
+        yield
+    finally:
+        held.release()
 
 
 def _write(path: Path, content: bytes) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         writing.write(path, content)
     except OSError as error:
-        raise Problem(
-            f"The ledger {path.name} cannot be written: {error.strerror}.",
-            f"see that {path.parent.name}/ is a folder that may be written to, and that no folder"
-            f" is called {path.name}.",
-        ) from None
+        raise _unwritable(path, error) from None
+
+
+def _unwritable(path: Path, error: OSError) -> Problem:
+    return Problem(
+        f"The ledger {path.name} cannot be written: {error.strerror or error}.",
+        f"see that {path.parent.name}/ is a folder that may be written to, and that no folder"
+        f" is called {path.name}.",
+    )
 
 
 def _texts(path: Path) -> pd.DataFrame:

@@ -148,7 +148,8 @@ def run(
     server : Warm, optional
         The process that hands out kernels with their imports done.
     place : str, default ""
-        An address that receives the outputs besides the plan's folder (see `sqm.deliver`).
+        An address that receives the outputs, which are made in a folder of its own within the
+        plan's (see `sqm.deliver`).
 
     Returns
     -------
@@ -160,6 +161,10 @@ def run(
     Problem
         If nothing can be written where the outputs are to lie.
     """
+    if place:
+        from sqm import deliver
+
+        planned = replace(planned, out=deliver.staging(place, planned.out))
     _need_writable(planned.out)
     going: list[Any] = []
     stop = threading.Event()
@@ -170,8 +175,6 @@ def run(
         try:
             if not place:
                 return work(say=say)
-            from sqm import deliver
-
             return deliver.carry(place, name, planned.out, say=say, work=lambda say: work(say=say))
         except (OSError, RuntimeError) as error:
             return Outcome(name, reason=f"its process could not be started: {error}")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -16,11 +18,17 @@ def write(path: Path, content: bytes) -> None:
     """Write to the side and move into place.
 
     A file that a crash cut off stays beside, under a name that begins with a dot and ends in
-    ``.part``.
+    ``.part``.  The name is this process's own, so that two that write the same file each write a
+    whole one.
     """
-    beside = path.with_name(f".{path.name}.part")
-    beside.write_bytes(content)
-    beside.replace(path)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        beside.write_bytes(content)
+        beside.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise
 
 
 def as_json(record: Any) -> bytes:

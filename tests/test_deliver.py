@@ -4,13 +4,16 @@ import hashlib
 import json
 import os
 import sys
+import threading
 import uuid
+from pathlib import Path
 
+import pandas as pd
 import pytest
 
 fsspec = pytest.importorskip("fsspec")
 
-from sqm import deliver  # noqa: E402 - needs the extra
+from sqm import deliver, ledger  # noqa: E402 - needs the extra
 from sqm.checks import Problem  # noqa: E402
 from sqm.places import PHASES  # noqa: E402
 from sqm.run import Outcome  # noqa: E402
@@ -227,6 +230,168 @@ def test_what_cannot_be_delivered_is_a_failure_of_that_study(tmp_path, address, 
     ended = deliver.carry(address, "tiny", tmp_path, say=lambda *event: None, work=work)
     assert "cut off" in ended.reason
     assert ended.report == ""
+
+
+# --- ledgers ------------------------------------------------------------------------------------
+
+
+def test_two_fresh_folders_add_to_one_ledger(tmp_path, address):
+    def carried(out, option):
+        def work(say):
+            note(out / "tiny", option)
+            say("tiny", "define", "done", 1.0)
+            finish(out / "tiny", answer=option)
+            return Outcome("tiny", report="here")
+
+        quiet = deliver.carry(address, "tiny", out, say=lambda *event: None, work=work)
+        assert quiet.reason == ""
+        return read(address, "tiny/ledger/forecasts.csv")
+
+    first = carried(tmp_path / "one", "train")
+    second = carried(tmp_path / "two", "hire")
+    assert second.startswith(first)
+    deliver.fetch(address, "tiny", tmp_path / "three" / "tiny")
+    path = tmp_path / "three" / "tiny" / "ledger" / "forecasts.csv"
+    assert ledger.read(path)["option"].tolist() == ["train", "hire"]
+    assert not [name for name in there(address) if name.startswith("tiny/previous")]
+
+
+def test_who_has_no_ledger_removes_none(tmp_path, address):
+    folder = finish(tmp_path / "one" / "tiny")
+    row = note(folder, "train")
+    deliver.send(folder, address, "tiny")
+    deliver.send(finish(tmp_path / "two" / "tiny", answer="2"), address, "tiny")
+    assert read(address, "tiny/ledger/forecasts.csv") == row
+    deliver.send(finish(tmp_path / "three" / "tiny", run=False), address, "tiny")  # a failed study
+    assert read(address, "tiny/ledger/forecasts.csv") == row
+
+
+def test_a_ledger_is_sent_with_the_phase_and_before_it(tmp_path, address, sent):
+    folder = finish(tmp_path / "tiny", phases=("define",), run=False)
+    note(folder, "train")
+    (folder / "ledger" / ".forecasts.csv.lock").touch()
+    deliver.send(folder, address, "tiny", "define")
+    assert sent[0] == "ledger/forecasts.csv"
+    assert [name for name in sent if "lock" in name] == []
+    sent.clear()
+    deliver.send(folder, address, "tiny", "define")
+    assert sent == []
+
+
+def test_rows_that_could_not_be_sent_stay_and_are_sent_later(tmp_path, address):
+    folder = finish(tmp_path / "tiny")
+    first = note(folder, "train")
+    deliver.send(folder, address, "tiny")
+    both = note(folder, "hire")
+    unchanged = deliver.carry(
+        address,
+        "tiny",
+        tmp_path,
+        say=lambda *event: None,
+        work=lambda say: Outcome("tiny", report="here", unchanged=True),
+    )
+    assert unchanged.reason == ""
+    assert (folder / "ledger" / "forecasts.csv").read_bytes() == both
+    assert both.startswith(first) and read(address, "tiny/ledger/forecasts.csv") == both
+
+
+def test_two_ledgers_that_went_different_ways_are_a_problem(tmp_path, address):
+    row = note(tmp_path / "one" / "tiny", "train")
+    deliver.send(tmp_path / "one" / "tiny", address, "tiny")
+    other = note(tmp_path / "two" / "tiny", "hire")
+    for act in (deliver.fetch, lambda a, s, f: deliver.send(f, a, s)):
+        with pytest.raises(Problem, match="each hold rows that the other does not"):
+            act(address, "tiny", tmp_path / "two" / "tiny")
+    assert read(address, "tiny/ledger/forecasts.csv") == row
+    assert (tmp_path / "two" / "tiny" / "ledger" / "forecasts.csv").read_bytes() == other
+
+
+def test_nothing_runs_without_its_ledger(tmp_path, address, monkeypatch):
+    folder = finish(tmp_path / "one" / "tiny")
+    row = note(folder, "train")
+    deliver.send(folder, address, "tiny")
+    cat = deliver._There.read
+
+    def no_ledger(there, name):
+        if name.startswith("ledger/"):
+            raise OSError("cut off")
+        return cat(there, name)
+
+    monkeypatch.setattr(deliver._There, "read", no_ledger)
+    ran = []
+    ended = deliver.carry(
+        address, "tiny", tmp_path / "two", say=lambda *event: None, work=ran.append
+    )
+    assert "cut off" in ended.reason and ran == []
+    assert read(address, "tiny/ledger/forecasts.csv") == row
+
+
+# --- the folder here ----------------------------------------------------------------------------
+
+
+def test_each_address_has_a_folder_of_its_own_beside_the_local_runs(tmp_path):
+    first = deliver.staging("s3://bucket/studies", tmp_path)
+    expected = hashlib.sha256(b"s3://bucket/studies").hexdigest()[:16]
+    assert first == tmp_path / ".sent" / expected
+    assert deliver.staging("s3://bucket/studies/", tmp_path) == first
+    assert deliver.staging("s3://bucket/other", tmp_path) != first
+
+
+def test_a_delivery_leaves_the_local_run_alone(tmp_path, address):
+    deliver.send(finish(tmp_path / "older" / "tiny", answer="0"), address, "tiny")
+    local = finish(tmp_path / "tiny", answer="1")
+    before, out = contents(local), deliver.staging(address, tmp_path)
+
+    def work(say):
+        assert (out / "tiny" / "define" / "answer.csv").read_text() == "0"
+        finish(out / "tiny", answer="2")
+        return Outcome("tiny", report="here")
+
+    assert deliver.carry(address, "tiny", out, say=lambda *event: None, work=work).report
+    assert contents(local) == before
+    assert read(address, "tiny/define/answer.csv") == b"2"
+
+
+def test_a_second_delivery_from_the_same_folder_waits_or_is_a_problem(
+    tmp_path, address, monkeypatch
+):
+    monkeypatch.setattr(deliver, "PATIENCE", 0.1)
+    ran, seconds = [], []
+
+    def carried(work):
+        return deliver.carry(address, "tiny", tmp_path, say=lambda *event: None, work=work)
+
+    def work(say):
+        second = threading.Thread(target=lambda: seconds.append(carried(ran.append)))
+        second.start()
+        second.join()
+        finish(tmp_path / "tiny")
+        return Outcome("tiny", report="here")
+
+    assert carried(work).report
+    assert f"is being run by process {os.getpid()} on " in seconds[0].reason
+    assert ran == []
+    assert not list(Path(tmp_path / ".tiny").glob(".holder"))
+
+
+def test_nothing_is_brought_into_a_folder_that_somebody_works_in(tmp_path, address, monkeypatch):
+    execute = pytest.importorskip("sqm.execute")
+    monkeypatch.setattr(deliver, "PATIENCE", 0.1)
+    deliver.send(finish(tmp_path / "older" / "tiny", answer="0"), address, "tiny")
+    ran, here = [], finish(tmp_path / "tiny")
+    with execute.lock(here):
+        before = contents(here)
+        ended = deliver.carry(address, "tiny", tmp_path, say=lambda *event: None, work=ran.append)
+        assert "is being run by process" in ended.reason
+        assert contents(here) == before
+    assert ran == []
+
+
+def note(folder, option):
+    """Add a row to the study's own ledger; hand back the whole file."""
+    path = folder / "ledger" / "forecasts.csv"
+    ledger.append(path, pd.DataFrame({"option": [option], "estimate": [-12.5]}))
+    return path.read_bytes()
 
 
 def finish(folder, *, phases=("define", "measure"), answer="1", clock=1, run=True):

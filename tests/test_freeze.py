@@ -1,6 +1,5 @@
 """What is proposed is written once and signed; what fires is told, and silence is no good news."""
 
-
 import pandas as pd
 import pytest
 from conftest import write_notebook
