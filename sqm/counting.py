@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import sys
 import tempfile
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,13 +20,14 @@ from sqm import files
 from sqm.checks import Problem
 from sqm.clock import DAYS, Calendar, whole_weeks, worked_days
 from sqm.files import Note, Raw
-from sqm.roles import Condition, Sum, Table
+from sqm.roles import Condition, Role, Sum, Table
 
 MOST_SUMS = 1_000_000  # beyond, the groups are single cases and no longer sums
+MOST_EXACT = 2**53  # beyond, a number with a point is no longer a count
 MEMORY = "1GB"  # that DuckDB may hold; what is more it puts into a private folder
 TEXTS = (".csv", ".tsv", ".txt")
-READS = {"utf-8": "utf-8", "utf-8-sig": "utf-8", "ascii": "utf-8", "latin-1": "latin-1"}
-READS |= {"cp1252": "latin-1", "iso-8859-1": "latin-1", "utf-16": "utf-16"}
+READS = dict.fromkeys(("utf-8", "utf8", "utf-8-sig", "ascii", "us-ascii"), "utf-8")
+YEARS = (1900, 2200)  # a time before or after is a sign for something else
 ISO = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?"
 OFFSET = r" ?(Z|[+-]\d{2}(:?\d{2})?)"
 MACROS = (  # what has no spelling of its own in SQL that databases share
@@ -82,6 +85,7 @@ def whole(
     root: Path,
     calendar: Calendar,
     wanted: Container[str] | None = None,
+    personal: Container[str] = (),
 ) -> Raw:
     """Read the rows that are within ``where``, or the sums of their groups.
 
@@ -97,6 +101,8 @@ def whole(
         The study's: its time zone is that of days and periods, and it says when weeks begin.
     wanted : container of str, optional
         Names of columns, where rows are read; all without.
+    personal : container of str, optional
+        Columns of which no value may stand in a message.
 
     Returns
     -------
@@ -117,8 +123,44 @@ def whole(
     """
     with _opened(table, name, root) as source:
         files.need_header(Raw(source.header, pd.DataFrame()), table, name)
-        words = _Words(source, table, name, calendar)
+        words = _Words(source, table, name, calendar, personal)
         return _sums(words) if table.summed else _rows(words, wanted)
+
+
+def values(table: Table, name: str, column: str, *, root: Path) -> Raw:
+    """The different values of a column in all rows, in the order in which they first appear.
+
+    Parameters
+    ----------
+    table : Table
+        With ``where`` or ``summed``, which do not count here.
+    name : str
+        Name of the table in the study, for messages.
+    column : str
+        Name in the source.
+    root : Path
+        Folder from which paths are counted.
+
+    Returns
+    -------
+    Raw
+        One column; no more of it has left the place where the table lies.
+    """
+    one = {"roles": {"each": Role(column=column)}, "dimensions": {}, "expectations": {}}
+    alone = _bare(table).model_copy(update=one)
+    with _opened(alone, name, root) as source:
+        files.need_header(Raw(source.header, pd.DataFrame()), alone, name)
+
+        def question(sa: Any, place: Any) -> Any:
+            held = source.columns[column][0]
+            at = sa.func.row_number().over().label("at")
+            each = sa.select(held.label("held"), at).select_from(place).subquery("each_row")
+            first = sa.select(each.c.held.label(column)).group_by(each.c.held)
+            return first.order_by(sa.func.min(each.c.at))
+
+        raw = source.rows(question, [column], table)
+        raw.labels = source.labels
+        return raw
 
 
 # --- where a table lies -------------------------------------------------------------------------
@@ -129,6 +171,7 @@ class _Source(Protocol):
 
     dialect: str
     header: list[str]
+    labels: dict[str, dict[str, str]]  # of an SPSS file, what each code means
     columns: Mapping[str, tuple[Any, str]]  # name in the source: SQLAlchemy's column, its kind
 
     def ask(self, question: Callable[[Any, Any], Any]) -> list[tuple]: ...
@@ -162,6 +205,7 @@ class _Files:
         import sqlalchemy
 
         self.sa, self.table, self.name, self.root = sqlalchemy, table, name, root
+        self.labels = {}
         self.paths = [] if _sheet(table) else _paths(table, name, root)
         self.base = duckdb.connect(
             config={
@@ -220,7 +264,7 @@ class _Files:
         if not self.paths:
             raw = files.whole(_bare(self.table), self.name, root=self.root)
             self.header = [c for c in raw.header if c and raw.header.count(c) == 1]
-            self.digest = raw.sha256
+            self.digest, self.labels = raw.sha256, raw.labels
             import pyarrow
 
             cells = pyarrow.Table.from_pandas(raw.under(self.header), preserve_index=False)
@@ -311,6 +355,7 @@ class _Base:
         import sqlalchemy
 
         self.sa, self.connection, self.dialect = sqlalchemy, connection, dialect
+        self.labels = {}
         plain = query.replace(":", "\\:") + "\n"  # no name to fill in; a comment ends with its line
         inner = sqlalchemy.text(plain)
         bare = inner.columns().subquery("source")
@@ -328,8 +373,8 @@ class _Base:
 
     def ask(self, question: Callable[[Any, Any], Any]) -> list[tuple]:
         found = [tuple(row) for row in self.connection.execute(question(self.sa, self.place))]
-        for row in found:
-            self.digest.update(repr([files.as_text(value, ".") for value in row]).encode())
+        told = (repr([files.as_text(value, ".") for value in row]) for row in found)
+        self.digest.update("".join(sorted(told)).encode())  # a database promises no order of rows
         return found
 
     def rows(self, question: Callable[[Any, Any], Any], header: list[str], table: Table) -> Raw:
@@ -444,6 +489,7 @@ class _Words:
     table: Table
     name: str
     calendar: Calendar
+    personal: Container[str] = ()
 
     @property
     def sa(self) -> Any:
@@ -459,9 +505,7 @@ class _Words:
 
     def text(self, column: str) -> Any:
         held, kind = self.held(column)
-        if kind not in ("text", "words", "any"):
-            held = self.sa.cast(held, self.sa.String)
-        elif kind == "any":
+        if kind != "text":
             held = self.sa.cast(held, self.sa.Text)
         return self.sa.func.trim(held)
 
@@ -469,9 +513,16 @@ class _Words:
         """Rows without a value: nothing there, or a code for it."""
         held, kind = self.held(column)
         codes = self.codes
-        if kind in ("number", "flag", "time", "zoned", "date"):
-            if kind == "number" and (numbers := [n for n in map(_float, codes) if n is not None]):
-                return self.sa.or_(held.is_(None), held.in_(numbers))
+        if kind == "number":
+            none = [held.is_(None), self._is_nan(held)]
+            numbers = [n for n in map(_float, codes) if n is not None]
+            return self.sa.or_(*none, *([held.in_(numbers)] if numbers else []))
+        if kind in ("time", "zoned", "date"):
+            moments = [m for m in map(_written_moment, codes) if m is not None]
+            times = [self.sa.literal(moment, self.sa.TIMESTAMP()) for moment in moments]
+            coded = [self.local(column, None).in_(times)] if times else []
+            return self.sa.or_(held.is_(None), *coded)
+        if kind == "flag":
             return held.is_(None)
         return self.sa.or_(held.is_(None), self.text(column).in_(["", *files.spellings(codes)]))
 
@@ -479,16 +530,39 @@ class _Words:
         """A column's numbers; NULL where a value is none."""
         held, kind = self.held(column)
         if kind == "number":
-            return held
+            return self.sa.case((self._is_finite(held), held))
         if kind == "any":  # SQLite: each value has a type of its own
             given = self.sa.func.typeof(held).in_(["integer", "real"])
-            return self.sa.case((given, held))
+            finite = self.sa.func.abs(held) <= sys.float_info.max
+            return self.sa.case((self.sa.and_(given, finite), held))
         if kind != "text" or self.table.thousands is not None:
             raise self._unsuited(column, "a number")
-        text = self.text(column)
-        if self.table.decimal != ".":
-            text = self.sa.func.replace(text, self.table.decimal, ".")
-        return self.sa.func.sqm_number(text)
+        text, point = self.text(column), re.escape(self.table.decimal)
+        plain = rf"[+-]?(\d+({point}\d*)?|{point}\d+)([eE][+-]?\d+)?"
+        dotted = self.sa.func.replace(text, self.table.decimal, ".")
+        shaped = self.sa.func.regexp_full_match(text, plain)  # a cast alone takes 1_000 too
+        return self.sa.case((shaped, self.sa.func.sqm_number(dotted)))
+
+    def _is_nan(self, held: Any) -> Any:
+        double = self.sa.cast(held, self.sa.Double)
+        if self.source.dialect == "duckdb":  # compares by a file's statistics, which know no NaN
+            return self.sa.func.isnan(double)
+        return double == self.sa.cast(self.sa.literal("NaN"), self.sa.Double)
+
+    def _is_finite(self, held: Any) -> Any:
+        double = self.sa.cast(held, self.sa.Double)
+        if self.source.dialect == "duckdb":
+            return self.sa.func.isfinite(double)
+        ends = [self.sa.cast(self.sa.literal(f"{sign}Infinity"), self.sa.Double) for sign in "-+"]
+        return self.sa.and_(double > ends[0], double < ends[1])  # NaN is above all numbers there
+
+    def time(self, column: str, pattern: str | None) -> Any:
+        """A column's times on the study's clock; NULL where a value is none of these years."""
+        local = self.local(column, pattern)
+        first, last = (date(year, 1, 1) for year in (YEARS[0], YEARS[1] + 1))
+        return self.sa.case(
+            (self.sa.and_(local >= self._moment(first), local < self._moment(last)), local)
+        )
 
     def local(self, column: str, pattern: str | None) -> Any:
         """A column's times on the study's clock; NULL where a value is none."""
@@ -507,7 +581,11 @@ class _Words:
             raise self._unsuited(column, "a time")
         text = self.text(column)
         if pattern is not None:
-            return self._moved(self.sa.func.try_strptime(text, pattern), there)
+            read = self.sa.func.try_strptime(text, pattern)
+            if "%z" not in pattern:
+                return self._moved(read, there)
+            zoned = self.sa.cast(read, self.sa.TIMESTAMP(timezone=True))
+            return self.sa.func.timezone(here, zoned)
         matches = self.sa.func.regexp_full_match
         plain = self._moved(self.sa.func.sqm_time(text), there)
         zoned = self.sa.func.timezone(here, self.sa.func.sqm_zoned(text))
@@ -524,7 +602,9 @@ class _Words:
         text = self.text(column)
         shaped = text.op("GLOB")("[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*")
         offset = self.sa.func.substr(text, 11).op("GLOB")("*[-+Zz]*")
-        return self.sa.case((shaped & ~offset, self.sa.func.datetime(text)))
+        day = self.sa.func.date(text, "+0 days")  # which makes 2 March of 30 February
+        real = day == self.sa.func.substr(text, 1, 10)
+        return self.sa.case((shaped & ~offset & real, self.sa.func.datetime(text)))
 
     def period(self, local: Any, each: str) -> Any:
         """First day of the period in which a local time falls."""
@@ -568,7 +648,7 @@ class _Words:
             parts.append(self.is_one_of(column, rule.is_))
         ends = (rule.from_, rule.to)
         if any(isinstance(end, date) for end in ends):
-            parts += self._days(self.local(column, rule.format), *ends)
+            parts += self._days(self.time(column, rule.format), *ends)
         else:
             parts += self._between(column, rule)
         return self.sa.and_(*parts)
@@ -603,20 +683,21 @@ class _Words:
         """Per column the values that are no times, or no numbers, where such are asked for."""
         found = {}
         for column, value in self._read():
-            if self.held(column)[1] in ("text", "any"):
-                bad = self.sa.and_(self.sa.not_(self.blank(column)), value.is_(None))
-                found[column] = self.sa.case((bad, self.text(column)))
-        return found
+            bad = self.sa.and_(self.sa.not_(self.blank(column)), value.is_(None))
+            found[column] = self.sa.or_(found[column], bad) if column in found else bad
+        shown = {each: self.text(each) for each in found if each not in self.personal}
+        nothing = self.sa.literal("")
+        return {each: self.sa.case((bad, shown.get(each, nothing))) for each, bad in found.items()}
 
     def _read(self) -> Iterator[tuple[str, Any]]:
         for column, rule in self.table.where.items():
             if any(isinstance(end, date) for end in (rule.from_, rule.to)):
-                yield column, self.local(column, rule.format)
+                yield column, self.time(column, rule.format)
             elif self._between(column, rule):
                 yield column, self.number(column)
         for how in self.table.summed.values():
             if how.kind == "period":
-                yield how.column or "", self.local(how.column or "", how.format)
+                yield how.column or "", self.time(how.column or "", how.format)
             elif how.kind == "added":
                 yield how.added or "", self.whole_number(how.added or "")
             elif self._between(how.column or "", how):
@@ -624,7 +705,9 @@ class _Words:
 
     def whole_number(self, column: str) -> Any:
         number = self.number(column)
-        whole = self.sa.cast(number, self.sa.BigInteger)
+        double = self.sa.cast(number, self.sa.Double)
+        within = self.sa.and_(double >= -MOST_EXACT, double <= MOST_EXACT)
+        whole = self.sa.cast(self.sa.case((within, number)), self.sa.BigInteger)
         return self.sa.case((whole == number, whole))
 
     def within(self) -> list[Any]:
@@ -651,16 +734,26 @@ class _Words:
         for (column, _), (rows, example) in zip(self.unreadable().items(), found, strict=True):
             if rows:
                 where = files.file_name(self.table, self.name)
+                such = "" if column in self.personal else f", such as {str(example)[:40]!r}"
                 raise Problem(
                     f"{where}: {column!r} has {int(rows):,} values that are neither blank nor what"
-                    f" is asked of them, such as {str(example)[:40]!r}.",
-                    "correct the source, list codes under `missing`, or give a `format`.",
+                    f" is asked of them{such}.",
+                    "correct the source, list codes under `missing`, or give a `format`;"
+                    " times are of the years 1900 to 2200, numbers finite, and those that are"
+                    " added up whole.",
                 )
 
 
 def _float(word: str) -> float | None:
     try:
         return float(word)
+    except ValueError:
+        return None
+
+
+def _written_moment(code: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(code).replace(tzinfo=None)
     except ValueError:
         return None
 
@@ -679,7 +772,7 @@ def _rows(words: _Words, wanted: Container[str] | None) -> Raw:
         return sa.select(*labelled).select_from(place).where(*words.within())
 
     raw = source.rows(question, take, words.table)
-    raw.sha256, raw.rows = source.sha256(), total
+    raw.sha256, raw.rows, raw.labels = source.sha256(), total, source.labels
     raw.notes = _noted(total, total - len(raw.cells))
     _need_some(len(raw.cells), total, words)
     return raw
@@ -793,7 +886,7 @@ def _by_row(words: _Words, groups: Mapping[str, Sum], counts: Mapping[str, Sum])
         if how.kind == "group":
             found[f"g{at}"] = words.held(column)[0]
             continue
-        local = sa.case((sa.not_(words.blank(column)), words.local(column, how.format)))
+        local = sa.case((sa.not_(words.blank(column)), words.time(column, how.format)))
         found |= {f"g{at}": words.period(local, how.each or "week"), "local": local}
     known = [sa.true()]
     for at, how in enumerate(counts.values()):
@@ -817,7 +910,8 @@ def _label(words: _Words, how: Sum, value: Any) -> str:
     if how.kind == "period":
         return "" if value is None else str(value)[:10]
     text = files.as_text(value, words.table.decimal).strip()
-    return "" if text in files.spellings(words.codes) else text
+    labels = words.source.labels.get(how.column or "", {})
+    return "" if text in files.spellings(words.codes) else labels.get(text, text)
 
 
 def _by_label(sums: pd.DataFrame, words: _Words) -> pd.DataFrame:
@@ -838,9 +932,18 @@ def _note_blanks(found: pd.DataFrame, words: _Words, notes: list[Note]) -> None:
         if how.kind == "group":
             rows = int(found.loc[found[role] == "", "rows"].sum())
             _add(notes, how.column or "", "blank", rows, "summed under no name")
+    for role, how in counts.items():
+        if how.is_ and found["known"].any() and not found[role].any():
+            _note_absent(how, int(found["known"].sum()), words, notes)
     decide = dict.fromkeys(how.column or how.added or "" for how in counts.values())
     rows = int((found["rows"] - found["known"]).sum())
     _add(notes, " or ".join(decide), "blank", rows, "left out")
+
+
+def _note_absent(how: Sum, rows: int, words: _Words, notes: list[Note]) -> None:
+    """A value that no row holds may be misspelt: then every share is 0 and says nothing."""
+    said = "" if how.column in words.personal else f" ({', '.join(map(str, how.is_))})"
+    _add(notes, how.column or "", f"never holds what is counted{said}", rows, "kept")
 
 
 def _in_whole_periods(found: pd.DataFrame, words: _Words, notes: list[Note]) -> pd.DataFrame:

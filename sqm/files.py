@@ -44,14 +44,25 @@ CHANGES = (
     r"\b(insert|update|delete|merge|drop|alter|create|truncate|grant|revoke|into|copy|call"
     r"|exec|execute|attach|detach|pragma|vacuum|set|lock)\b"
 )
-# Functions that write, reach other files or machines, or hold a database up.
+# Signs by which a query can hide a name, or where a comment ends, from whoever reads it here.
+UNCLEAR = r"U&(?=[\"'])|\bUESCAPE\b|/\*(?:(?!\*/).)*/\*|\r(?!\n)|\0"
+# Functions that write, reach other files or machines, or hold a database up; of PostgreSQL's own
+# all but a few that only tell something.
+TELLS = (
+    "typeof|backend_pid|client_encoding|column_size|database_size|encoding_to_char"
+    "|get_(?:constraintdef|expr|indexdef|serial_sequence|userbyid|viewdef)|indexes_size"
+    "|input_is_valid|postmaster_start_time|relation_size|size_pretty|table_is_visible|table_size"
+    "|timezone_abbrevs|timezone_names|total_relation_size|type_is_visible"
+)
 ACTS = (
-    r"\b(pg_(?:read|ls|file|advisory|try_advisory|logical|create|drop|sleep|stat_file|terminate"
-    r"|cancel|reload|rotate|promote|switch|notify)\w*|lo_\w+|lowrite|dblink\w*|set_config|nextval"
+    rf"\b(pg_(?!(?:{TELLS})\b)\w+|lo_\w+|lowrite|dblink\w*|set_config|nextval"
     r"|setval|(?:query|cursor|table|schema|database)_to_xml\w*|load_extension|load_file|readfile"
     r"|writefile|sys_e\w+|[xs]p_\w+|open(?:rowset|query|datasource)|utl_\w+|dbms_\w+|benchmark"
-    r"|sleep|get_lock)\s*\("
+    r"|sleep|get_lock)[\"`\]]?(?:\s|--[^\n]*\n|#[^\n]*\n|/\*(?:(?!\*/).)*\*/)*\("
 )
+
+# A value that a database quotes: from its first sign to the last, for it may hold such signs.
+GIVEN = r"""(:\s*|\b(?:value|text|entry|string)\s+)(?:"(?:.*"|.*)|'(?:.*'|.*))"""
 
 # What was noticed while reading: column, what, rows, treatment.
 Note = tuple[str, str, int, str]
@@ -740,16 +751,23 @@ def one_select(query: str, name: str) -> str:
     odd = re.search(READ_OTHERWISE, query, re.S)
     bare = query if odd else re.sub(ASIDE, lambda found: _left_of(found[0]), query, flags=re.S)
     bare = bare.strip().rstrip(";").strip()
-    named = re.sub(r"--[^\n]*|/\*.*?\*/|[\"`\[\]]", " ", query, flags=re.S)
-    found = re.search(CHANGES, bare, re.I) or re.search(ACTS, named, re.I)
+    # a call is looked for in comments and texts too: where they end is not known for certain
+    found = re.search(CHANGES, bare, re.I) or re.search(UNCLEAR, query, re.I | re.S)
+    found = found or re.search(ACTS, query, re.I | re.S)
     if not re.match(r"(select|with)\b", bare, re.I) or ";" in bare or found:
         raise Problem(
             f"{name}: the query is not a single SELECT"
-            + (f" (it says {found[0].upper().rstrip(' (')})." if found else "."),
+            + (f" (it says {_word_of(found[0])})." if found else "."),
             "write one statement that begins with SELECT or WITH and only reads;"
             " quote a column that bears such a name.",
         )
     return query.strip().rstrip(";")
+
+
+def _word_of(found: str) -> str:
+    """The word for which a query is refused; or the sign, where it is none."""
+    word = re.match(r"[\w&]*", found)[0].upper()
+    return word or "a comment within a comment, or a sign that no query needs"
 
 
 def _left_of(aside: str) -> str:
@@ -771,7 +789,8 @@ def read_only(connection: Any) -> None:
 
 def no_database(name: str, url: Any, error: Exception) -> Problem:
     """Say what the database said, without anything of its address."""
-    said = str(getattr(error, "orig", None) or "").strip().split("\n")[0]
+    said = re.sub(GIVEN, r"\1…", str(getattr(error, "orig", None) or ""), flags=re.S)
+    said = said.strip().split("\n")[0]
     parts = (url.password, url.username, url.host, url.database, *map(str, url.query.values()))
     for part in sorted(map(str, filter(None, parts)), key=len, reverse=True):
         said = said.replace(part, "…")

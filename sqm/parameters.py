@@ -158,7 +158,7 @@ def check(
     _collect(problems, lambda: _need_own_folder(found.ledger, root=root, path=path))
     for phase, section in found.sections.items():
         problems += _check_section(phase, section, root=root, path=path)
-    problems += roles.personal_problems(found.tables)
+    problems += roles.personal_problems(found.tables, root=root)
     for name, table in found.tables.items():
         problems += sources.check(table, name, root=root, calendar=found.calendar)
     return found, problems

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
+from fnmatch import fnmatch
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -628,8 +630,15 @@ def readable(table: Table, name: str) -> Table:
     return table.model_copy(update={"roles": roles})
 
 
-def personal_problems(tables: Mapping[str, Table]) -> list[Problem]:
-    """List the roles that are personal in one table and stand open in another.
+def personal_problems(tables: Mapping[str, Table], *, root: Path | None = None) -> list[Problem]:
+    """List the roles and columns that are personal in one table and stand open in another.
+
+    Parameters
+    ----------
+    tables : mapping of Table
+        All of the study, by name.
+    root : Path, optional
+        Folder from which paths are counted; without, the one where we are.
 
     Examples
     --------
@@ -639,7 +648,7 @@ def personal_problems(tables: Mapping[str, Table]) -> list[Problem]:
     'contact' is personal in complaints, and its values stand open in operations.
       To mend: mark it in both, contact: {column: c, personal: true}.
     """
-    problems = []
+    problems, told = [], set()
     for role in dict.fromkeys(role for table in tables.values() for role in table.roles):
         places = {name: t.roles[role] for name, t in tables.items() if role in t.roles}
         numbered = [n for n in places if _all_types(tables[n], n)[role] in NUMBERED]
@@ -652,7 +661,101 @@ def personal_problems(tables: Mapping[str, Table]) -> list[Problem]:
                 if tables[name].summed:
                     mend = "sum by another column: a table of sums cannot hide whose they are."
                 problems.append(Problem(what, mend))
-    return problems
+                told.add((name, role))
+    again = _columns_open_elsewhere(tables, root or Path())
+    return problems + [problem for place, problem in again if place not in told]
+
+
+def _columns_open_elsewhere(
+    tables: Mapping[str, Table], root: Path
+) -> Iterator[tuple[tuple[str, str], Problem]]:
+    """Personal columns of a source that another table reads from the same source unmarked."""
+    for name, table in tables.items():
+        shut = _shut_elsewhere(name, tables, root)
+        for role, column in _read_openly(table):
+            if column not in shut:
+                continue
+            mend = f"mark it there too, {role}: {{column: {column}, personal: true}}."
+            if role in table.summed:
+                mend = "sum by another column: a table of sums cannot hide whose they are."
+            elif role not in table.roles:
+                mend = "leave the item out, or take the mark away."
+            what = f"{column!r} is personal in {shut[column]}, and {name} reads it openly"
+            yield (name, role), Problem(f"{what} as {role!r}.", mend)
+
+
+def _shut_elsewhere(name: str, tables: Mapping[str, Table], root: Path) -> dict[str, str]:
+    """Per column that another table of the same source marks as personal, that table."""
+    here = tables[name]
+    return {
+        column: other
+        for other, its in reversed(tables.items())
+        if other != name and _same_source(here, its, root)
+        for column in _marked(its)
+    }
+
+
+def personal_columns(
+    table: Table, tables: Mapping[str, Table], *, root: Path | None = None
+) -> frozenset[str]:
+    """Columns of a table's source that it, or another table of that source, marks as personal.
+
+    Examples
+    --------
+    >>> shut = Table(path="a.csv", roles={"agent": {"column": "who", "personal": True}})
+    >>> sums = Table(path="./a.csv", summed={"n": "rows"}, where={"who": "x"})
+    >>> sorted(personal_columns(sums, {"operations": shut, "counted": sums}))
+    ['who']
+    """
+    alike = [its for its in tables.values() if _same_source(table, its, root or Path())]
+    return frozenset(column for its in [table, *alike] for column in _marked(its))
+
+
+def _marked(table: Table) -> list[str]:
+    return [spec.column for spec in table.roles.values() if spec.personal and spec.column]
+
+
+def _read_openly(table: Table) -> list[tuple[str, str]]:
+    """Roles and items of a table that are not marked, and the columns that they read."""
+    if table.summed:
+        found = [(role, how.column or how.added) for role, how in table.summed.items()]
+    else:
+        found = [(role, spec.column) for role, spec in table.roles.items() if not spec.personal]
+    items = [(item, item) for item in table.items() if item not in table.roles]
+    return [(role, column) for role, column in found if column is not None] + items
+
+
+def _same_source(one: Table, two: Table, root: Path) -> bool:
+    """Whether two tables can lie in the same place: a folder or pattern holds its files."""
+    if one.database is not None or two.database is not None:
+        said = [(each.database, " ".join((each.query or "").split())) for each in (one, two)]
+        return said[0] == said[1]
+    if None not in (one.sheet, two.sheet) and one.sheet != two.sheet:
+        return False
+    paths = [_whole_path(each.path or "", root) for each in (one, two)]
+    return paths[0] == paths[1] or _holds(*paths) or _holds(*reversed(paths))
+
+
+def _holds(wide: Path, path: Path) -> bool:
+    """Whether a path is the folder of another, or a pattern that it may meet."""
+    if path.parent == wide:
+        return True
+    if not _is_pattern(wide):
+        return False
+    if wide.parent == path:  # a folder, of which the pattern takes some files
+        return True
+    return wide.parent == path.parent and (_is_pattern(path) or fnmatch(path.name, wide.name))
+
+
+def _is_pattern(path: Path) -> bool:
+    return any(sign in path.name for sign in "*?[")
+
+
+def _whole_path(given: str, root: Path) -> Path:
+    try:
+        return (root / Path(given).expanduser()).resolve()
+    except (OSError, RuntimeError, ValueError):  # no file can have the name; reading will say so
+        return root / given
 
 
 def _all_types(table: Table, name: str) -> dict[str, str | None]:

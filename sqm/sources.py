@@ -20,6 +20,7 @@ from sqm.roles import (
     SECONDS,
     Role,
     Table,
+    personal_columns,
     personal_problems,
     problems_of,
     readable,
@@ -140,7 +141,7 @@ class People:
     """
 
     def __init__(self, tables: Mapping[str, Table], *, root: Path, prefix: str = "") -> None:
-        if problems := personal_problems(tables):
+        if problems := personal_problems(tables, root=root):
             raise problems[0]
         self._tables, self._root, self._prefix = tables, root, prefix
         self._numbered: dict[str, dict[str, str]] = {}
@@ -153,6 +154,10 @@ class People:
             said = f"{self._prefix}{role}"
             self._numbered[role] = {v: f"{said} {n:04d}" for n, v in enumerate(known, start=1)}
         return self._numbered[role]
+
+    def columns(self, table: Table) -> frozenset[str]:
+        """Columns of a table's source of which no value may be shown, whoever marks them."""
+        return personal_columns(table, self._tables, root=self._root)
 
     def _values(self, name: str, role: str) -> pd.Series | None:
         """What stands in a table's column, its labels in place of codes; None if it has none."""
@@ -200,9 +205,10 @@ def read(
         raise problems[0]
     people = people or People({name: table}, root=root, prefix=f"{name} ")
     hidden = [table.roles[role].column for role in withheld(table, name)]
+    personal = people.columns(table)
     table = readable(table, name)
     wanted = None if table.copies == "once" else table.columns()
-    raw = _whole(table, name, root, wanted, calendar)
+    raw = _whole(table, name, root, wanted, calendar, personal)
     table = table.sums() if table.summed else table
     files.need_header(raw, table, name)
     notes = _Notes(name, raw.notes)
@@ -274,19 +280,20 @@ def _head(table: Table, name: str, root: Path) -> files.Raw:
     return (counting if counting.asked(table) else files).head(table, name, root=root)
 
 
-def _whole(table: Table, name: str, root: Path, wanted, calendar: Calendar) -> files.Raw:
+def _whole(
+    table: Table, name: str, root: Path, wanted, calendar: Calendar, personal: frozenset[str]
+) -> files.Raw:
     if counting.asked(table):
-        return counting.whole(table, name, root=root, wanted=wanted, calendar=calendar)
+        told = {"wanted": wanted, "calendar": calendar, "personal": personal}
+        return counting.whole(table, name, root=root, **told)
     return files.whole(table, name, root=root, wanted=wanted)
 
 
 def _everything(table: Table, name: str, root: Path, column: str) -> files.Raw:
     """A column of all rows, also of those that `where` leaves out: people keep their numbers."""
-    wanted = (column,)
     if not counting.asked(table):
-        return files.whole(table, name, root=root, wanted=wanted)
-    every = table.model_copy(update={"where": {}})
-    return counting.whole(every, name, root=root, wanted=wanted, calendar=Calendar())
+        return files.whole(table, name, root=root, wanted=(column,))
+    return counting.values(table, name, column, root=root)
 
 
 class _Notes:

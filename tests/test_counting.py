@@ -7,14 +7,17 @@ import shutil
 import sqlite3
 import subprocess
 import tempfile
+from datetime import date
 from pathlib import Path
 
 import duckdb
 import numpy as np
 import pandas as pd
+import pyarrow
 import pytest
 import yaml
 from openpyxl import Workbook
+from pyarrow import parquet
 
 from sqm import counting, sources
 from sqm.checks import Problem
@@ -268,6 +271,127 @@ def test_typed_columns_are_asked_in_their_own_words(values, asked, n, read, tmp_
     assert found.table["n"].tolist() == [n]
 
 
+EVENTS = "summed: {n: rows, events: {column: wait, above: 300}}"
+
+
+def test_what_is_not_a_number_is_blank_and_what_is_infinite_unreadable(read, tmp_path):
+    nan, inf = float("nan"), float("inf")
+    table = pyarrow.table({"wait": pyarrow.array([nan, 100.0, 400.0, None])})
+    parquet.write_table(table, tmp_path / "t.parquet")
+    found = read({"path": "t.parquet"}, EVENTS)
+    assert found.table.to_numpy().tolist() == [[2, 1]]
+    assert found.notes.set_index(["column", "what"])["rows"]["wait", "blank"] == 2
+    parquet.write_table(pyarrow.table({"wait": [inf, 100.0, -inf]}), tmp_path / "t.parquet")
+    with pytest.raises(Problem, match="'wait' has 2 values"):
+        read({"path": "t.parquet"}, EVENTS)
+
+
+@pytest.mark.parametrize("how", ["parquet", "csv", "sqlite"])
+def test_a_fraction_is_not_added_in_silence(how, read, tmp_path):
+    table = contacts(4).assign(wait_s=[2.5, 1.0, 2.0, 3.5])
+    with pytest.raises(Problem, match=r"'wait_s' has 2 values"):
+        read(kept_as(table, tmp_path, how), "summed: {n: {added: wait_s}}")
+    (tmp_path / "t.db").unlink(missing_ok=True)
+    whole = kept_as(table.assign(wait_s=[3.0, 1.0, 2.0, 4.0]), tmp_path, how)
+    assert read(whole, "summed: {n: {added: wait_s}}").table["n"].tolist() == [10]
+
+
+@pytest.mark.parametrize(
+    ("decimal", "cells", "bad"),
+    [
+        (",", ["1.234", "200", "12,5"], "1.234"),
+        (".", ["1_000", "200", "12.5"], "1_000"),
+        (".", ["0x1F", "200", "1e3"], "0x1F"),
+        (".", ["1,5", "200", "5."], "1,5"),
+        (".", ["nan", "200", "-.5"], "nan"),
+    ],
+)
+def test_a_number_is_written_plainly_or_unreadable(decimal, cells, bad, read, tmp_path):
+    pd.DataFrame({"wait": cells}).to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(Problem, match=f"(?s)'wait' has 1 values .* such as '{bad}'"):
+        read({"path": "t.csv"}, EVENTS, decimal=decimal)
+    pd.DataFrame({"wait": ["400", *cells[1:]]}).to_csv(tmp_path / "t.csv", index=False)
+    assert read({"path": "t.csv"}, EVENTS, decimal=decimal).table["n"].tolist() == [3]
+
+
+WEEKS = "summed: {period: {column: day, each: week}, n: rows}"
+
+
+@pytest.mark.parametrize("typed", [True, False])
+def test_a_sentinel_among_days_is_no_day(typed, read, tmp_path):
+    days = [f"2025-01-{day:02d}" for day in range(6, 20)]
+    cells = pd.Series([*days, "9999-12-31"])
+    held = pd.Series([*map(date.fromisoformat, cells)]) if typed else cells
+    held.to_frame("day").to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(Problem, match=r"'day' has 1 values .* '9999-12-31"):
+        read({"path": "t.parquet"}, WEEKS)
+    found = read({"path": "t.parquet"}, WEEKS, missing=["9999-12-31"])
+    assert found.table["n"].tolist() == [7, 7]
+    assert found.notes.set_index(["column", "what"])["rows"]["day", "blank"] == 1
+
+
+def test_a_format_may_hold_an_offset(read, tmp_path):
+    (tmp_path / "t.csv").write_text("day\n01/01/2025 23:30:00+0000\n", encoding="utf-8")
+    how = '{column: day, each: day, format: "%d/%m/%Y %H:%M:%S%z"}'
+    found = read({"path": "t.csv"}, f"summed: {{period: {how}, n: rows}}").table
+    assert found["period"].dt.strftime("%Y-%m-%d").tolist() == ["2025-01-02"]  # in Madrid
+
+
+def test_sqlite_does_not_take_30_february_for_a_day(tmp_path):
+    with sqlite3.connect(tmp_path / "t.db") as base:
+        pd.DataFrame({"day": ["2025-02-30", "2025-02-28 10:00"]}).to_sql("t", base, index=False)
+    base.close()
+    table = described(WEEKS, database="sqlite:///t.db", query="select * from t")
+    with pytest.raises(Problem, match=r"'day' has 1 values .* '2025-02-30'"):
+        sources.read(table, "counted", root=tmp_path, calendar=MADRID)
+
+
+def test_a_value_that_never_occurs_is_noted(read, tmp_path):
+    (tmp_path / "t.csv").write_text('r\n0\n1\n""\n0\n', encoding="utf-8")
+    found = read({"path": "t.csv"}, "summed: {n: rows, events: {column: r, is: ['no']}}")
+    assert found.table.to_numpy().tolist() == [[3, 0]]
+    notes = found.notes.set_index("what").loc["never holds what is counted (no)"]
+    assert notes[["column", "rows", "treatment"]].tolist() == ["r", 3, "kept"]
+    found = read({"path": "t.csv"}, "summed: {n: rows, events: {column: r, is: ['0']}}")
+    assert not found.notes["what"].str.startswith("never").any()
+
+
+def test_labels_of_an_spss_file_hold_where_it_is_narrowed_or_summed(read, tmp_path):
+    pyreadstat = pytest.importorskip("pyreadstat")
+    frame = pd.DataFrame({"way": [1.0, 2.0, 1.0], "k": ["a", "b", "a"]})
+    labels = {"way": {1.0: "phone", 2.0: "chat"}}
+    pyreadstat.write_sav(frame, tmp_path / "t.sav", variable_value_labels=labels)
+    sums = read({"path": "t.sav"}, "summed: {unit: way, n: rows}").table
+    assert sums.to_numpy().tolist() == [["chat", 1], ["phone", 2]]
+    text = "roles: {way: {column: way, type: category}}"
+    rows = read({"path": "t.sav"}, text, name="own", where={"k": "a"}).table
+    assert rows["way"].tolist() == ["phone", "phone"]
+
+
+def test_the_digest_of_an_answer_does_not_depend_on_the_order_of_its_rows(read, tmp_path):
+    table = contacts(20)
+    text = "roles: {site: {column: site, type: category}}"
+    found = set()
+    for rows in (table, table[::-1], table[:19]):
+        with sqlite3.connect(tmp_path / "t.db") as base:
+            rows.astype(str).to_sql("t", base, index=False, if_exists="replace")
+        base.close()
+        place = {"database": "sqlite:///t.db", "query": "SELECT * FROM t"}
+        found.add(read(place, text, name="own", where={"wait_s": {"is": list(range(900))}}).sha256)
+    assert len(found) == 2
+
+
+@pytest.mark.parametrize("how", ["parquet", "csv", "sqlite"])
+def test_of_a_column_its_values_alone_come_in(how, tmp_path):
+    place = kept_as(contacts(), tmp_path, how)
+    table = described(
+        "roles: {site: {column: site, type: category}}", where={"channel": "fax"}, **place
+    )
+    found = counting.values(table, "own", "site", root=tmp_path)
+    there = contacts()["site"].fillna("").unique().tolist()
+    assert found.under(["site"])["site"].tolist() == there  # as they first appear
+
+
 # --- files ----------------------------------------------------------------------------------------
 
 
@@ -377,6 +501,7 @@ def test_what_cannot_be_summed_is_said(said, words, tmp_path, monkeypatch):
         (b"a,b\n", "has no rows"),
         (b"a,b\nx,1\ny\n", "could not be read where it lies"),
         (b'a,b\nx,"1\n', "could not be read|quotation"),
+        (b"a,b\ncaf\xe9,1\n", r"is written in cp1252, which cannot be read where it lies"),
         (b"a,b\n\xd0\xd1,1\n" * 1 + b"\xcf\xf0\xe8\xe2\xe5\xf2,2\n" * 40, "cannot be read where"),
     ],
 )
@@ -503,3 +628,24 @@ def test_postgresql_is_read_only_and_says_what_it_cannot_read(postgres, tmp_path
             sources.read(table, "counted", root=tmp_path, calendar=MADRID)
     assert base.execute("SELECT to_regclass('gone')").fetchone() == (None,)
     base.rollback()
+
+
+def test_postgresql_has_types_of_its_own(postgres, read, tmp_path, monkeypatch):
+    base, address = postgres
+    monkeypatch.setenv("SQM_BASE", address)
+    query = "SELECT * FROM (VALUES {}) t (way, wait, who)"
+    base.execute("DROP TYPE IF EXISTS way CASCADE")
+    base.execute("CREATE TYPE way AS ENUM ('phone', 'chat')")
+    base.commit()
+    rows = ["('phone'::way, 'NaN'::float8, 'Ana Gil')", "('phone', 100, '1')", "('chat', 400, '2')"]
+    place = {"database": "env:SQM_BASE", "query": query.format(", ".join(rows))}
+    assert read(place, "summed: {n: rows}", where={"way": "phone"}).table["n"].tolist() == [2]
+    assert read(place, EVENTS).table.to_numpy().tolist() == [[2, 1]]
+    endless = place["query"].replace("'NaN'", "'-Infinity'")
+    with pytest.raises(Problem, match="'wait' has 1 values"):
+        read(place | {"query": endless}, EVENTS)
+    cast = f"SELECT who::int AS unit FROM ({place['query']}) u"
+    with pytest.raises(Problem) as raised:
+        read(place | {"query": cast}, "summed: {unit: unit, n: rows}")
+    assert "invalid input syntax for type integer: …" in str(raised.value)
+    assert "Ana" not in str(raised.value)

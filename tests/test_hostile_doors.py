@@ -6,11 +6,12 @@ import time
 import pytest
 from conftest import write_study
 from hostile_corpus import HARMLESS, texts
+from sqlalchemy.engine import make_url
 
 from sqm import parameters
 from sqm.checks import Problem
 from sqm.cli import DONE, WRONG, main
-from sqm.files import one_select
+from sqm.files import no_database, one_select
 from sqm.parameters import read_value
 from sqm.places import locate
 
@@ -123,6 +124,18 @@ def test_a_title_of_halves_or_lines_does_not_stop_the_list(project, capsys):
         "select lo_export/**/(1, '/tmp/x')",
         "select pg_read_file('/etc/passwd')",
         "select pg_sleep(9)",
+        "select U&\"pg\\005fread_file\"('/etc/passwd')",
+        "select U&\"pg!005fread_file\" UESCAPE '!' ('/etc/passwd')",
+        "select pg_read_file/* /* */ */('/etc/passwd')",
+        "select \"pg_read_file\" /* /* */ */ ('/etc/passwd')",
+        "select '--', pg_read_file('/etc/passwd')",
+        "select E'\\'--', pg_read_file /**/ -- x\n ('/etc/passwd')",
+        "select pg_read_file -- x\r ('/etc/passwd')",
+        "select pg_stat_reset()",
+        "select pg_backup_start('x')",
+        "select pg_catalog.pg_wal_replay_pause()",
+        "select pg_import_system_collations('public')",
+        "select pg_get_viewdef_and_more('x')",
         "select dblink_exec('dbname=x', 'delete from t')",
         "select set_config('transaction_read_only', 'off', false)",
         "select nextval('s')",
@@ -151,7 +164,34 @@ def test_a_query_that_does_more_than_read_is_refused(query):
         "select data #>> '{a}' from t where note like '%x%' and c <> '-- none'",
         'select /* both; kinds */ tags[1], updated, "into" from t',
         "select 1 as sleeping, asleep(2) from t",
+        "select pg_typeof(a), pg_size_pretty(pg_total_relation_size('t')) from pg_catalog.pg_class",
     ],
 )
 def test_a_query_that_reads_passes_as_it_is(query):
     assert one_select(query, "complaints") == query.rstrip(";")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'invalid input syntax for type integer: "Ana Gil"\nLINE 1: select "who"',
+        'invalid input syntax for type integer: "the "Ana Gil" of\nold"',
+        'invalid input syntax for type integer: "Ana Gil',
+        'value "Ana Gil" is out of range for type integer',
+        "Incorrect integer value: 'Ana Gil' for column 'who' at row 1",
+        "Conversion failed when converting the varchar value 'Ana Gil' to data type int.",
+    ],
+)
+def test_what_a_database_quotes_of_the_data_is_not_passed_on(said):
+    error = RuntimeError("x")
+    error.orig = said
+    told = str(no_database("complaints", make_url("postgresql://h/d"), error))
+    assert "Ana" not in told
+    assert "old" not in told
+    assert "…" in told
+
+
+def test_a_name_that_a_database_quotes_is_passed_on():
+    error = RuntimeError("x")
+    error.orig = 'relation "visits" does not exist'
+    assert 'relation "visits" does' in str(no_database("own", make_url("sqlite://"), error))

@@ -1,6 +1,7 @@
 """What a study marks as personal is counted and joined under numbers, and shown nowhere."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -186,6 +187,93 @@ def test_sums_cannot_be_by_people():
     counted = Table(path="c.csv", summed={"agent": "agent", "n": "rows"})
     said = str(personal_problems({"complaints": roles(agent=SHUT), "counted": counted})[0])
     assert "sum by another column" in said
+
+
+@pytest.mark.parametrize(
+    ("shut", "again"),
+    [
+        ({"path": "d/o.csv"}, {"path": "./d/../d/o.csv"}),
+        ({"path": "d/o.csv"}, {"path": "d"}),
+        ({"path": "d/o-1.csv"}, {"path": "d/o-*.csv"}),
+        ({"path": "d"}, {"path": "d/o-*.csv"}),
+        ({"path": "d/*.csv"}, {"path": "d/o-*.csv"}),
+        ({"path": "o.xlsx", "sheet": "may"}, {"path": "o.xlsx"}),
+        ({"database": "env:X", "query": "select  *\nfrom t"},
+         {"database": "env:X", "query": "select * from t"}),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    ("reads", "what"),
+    [
+        ({"summed": {"unit": "who", "n": "rows"}}, "reads it openly as 'unit'.*sum by another"),
+        ({"summed": {"n": {"added": "who"}}}, "openly as 'n'"),
+        ({"summed": {"n": "rows", "events": {"column": "who", "is": ["x"]}}}, "openly as 'events'"),
+        ({"roles": {"part": "who"}}, "openly as 'part'.*part: {column: who, personal: true}"),
+        ({"dimensions": {"care": ["who"]}}, "openly as 'who'.*leave the item out"),
+    ],
+)
+def test_a_personal_column_is_personal_in_every_table_of_its_source(
+    shut, again, reads, what, tmp_path
+):
+    marked = {"roles": {"agent": {"column": "who", "personal": True}}}
+    tables = {
+        "operations": Table.model_validate(shut | marked),
+        "counted": Table.model_validate(again | reads),
+    }
+    for order in (tables, dict(reversed(tables.items()))):
+        (problem,) = personal_problems(order, root=tmp_path)
+        assert re.search(f"(?s)'who' is personal in operations, .*{what}", str(problem))
+        with pytest.raises(Problem, match="is personal in operations"):
+            sources.People(order, root=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("shut", "again"),
+    [
+        ({"path": "d/o.csv"}, {"path": "o.csv"}),
+        ({"path": "d/o.csv"}, {"path": "d/p-*.csv"}),
+        ({"path": "o.xlsx", "sheet": "may"}, {"path": "o.xlsx", "sheet": "june"}),
+        ({"database": "env:X", "query": "select 1"}, {"database": "env:Y", "query": "select 1"}),
+    ],
+)
+def test_a_column_of_the_same_name_elsewhere_may_stand_open(shut, again, tmp_path):
+    marked = {"roles": {"agent": {"column": "who", "personal": True}}}
+    reads = {"roles": {"part": "who"}}
+    tables = {"a": Table.model_validate(shut | marked), "b": Table.model_validate(again | reads)}
+    assert personal_problems(tables, root=tmp_path) == []
+
+
+def test_a_text_that_another_table_of_its_file_reads_openly_is_told(tmp_path):
+    tables = {"complaints": roles(text=SHUT), "survey": roles(text="c")}
+    (problem,) = personal_problems(tables, root=tmp_path)
+    assert "'c' is personal in complaints, and survey reads it openly as 'text'" in str(problem)
+
+
+def test_a_condition_on_a_personal_column_quotes_no_value(tmp_path):
+    (tmp_path / "p.csv").write_text("age,site\nAna Gil,x\n45,y\n", encoding="utf-8")
+    mine = table(
+        "where: {age: {above: 18}}\n"
+        "roles: {age: {column: age, type: number, personal: true},"
+        " site: {column: site, type: category}}",
+        "p.csv",
+    )
+    sums = table("where: {age: {above: 18}}\nsummed: {unit: site, n: rows}", "p.csv")
+    tables = {"own": mine, "counted": sums}
+    for name, people in (("own", None), ("counted", sources.People(tables, root=tmp_path))):
+        with pytest.raises(Problem, match="'age' has 1 values") as raised:
+            read(tables, name, tmp_path, people=people)
+        assert "Ana" not in str(raised.value)
+
+
+def test_people_keep_their_numbers_where_a_table_is_narrowed(tmp_path):
+    (tmp_path / "t.csv").write_text("who,k\nZoe,b\nAna,a\nZoe,a\nBo,a\n", encoding="utf-8")
+    spec = "roles: {who: {column: who, type: identifier, personal: true}}"
+    all_rows, some = table(spec), table(spec + "\nwhere: {k: a}")
+    read_ = [
+        read({"own": each}, "own", tmp_path).table["who"].tolist() for each in (all_rows, some)
+    ]
+    assert read_[0] == ["own who 0001", "own who 0002", "own who 0001", "own who 0003"]
+    assert read_[1] == read_[0][1:]
 
 
 # --- a whole study --------------------------------------------------------------------------------
