@@ -962,21 +962,34 @@ def _dictionary_line(column: _Column, plan: _Plan) -> str:
     if not roles and column.name in plan.taken():
         roles = ["item"]
     role = "" if plan.useless else ", ".join(roles)
+    named = any(
+        plan.roles[each].get("personal") or KNOWN[plan.name][each] == "identifier"
+        for each in roles
+        if each in plan.roles
+    )
     return (
-        f"| {_cell(column.name)} | {role} | {column.kind} | {_cell(_holds(column))}"
+        f"| {_cell(column.name)} | {role} | {column.kind} | {_cell(_holds(column, named=named))}"
         f" | {column.missing:.1%} |  |"
     )
 
 
-def _holds(column: _Column) -> str:
+def _holds(column: _Column, *, named: bool = False) -> str:
     """What a column's values are like, without telling one that a customer gave."""
     if column.kind == "time":
         return " or ".join(column.formats)
     if column.numbers is not None:
+        if named or _is_numbered(column):
+            return "numbers"  # the least is one customer's own
         return f"{column.numbers.min():g} to {column.numbers.max():g}"
     if column.kind == "text":
         return f"about {column.given.head(SAMPLE).str.len().mean():.0f} characters"
     return "" if column.kind == "empty" else f"{column.levels} different values"
+
+
+def _is_numbered(column: _Column) -> bool:
+    """Whole numbers so long and so unlike that they may be those of customers, or of telephones."""
+    numbers = column.numbers
+    return bool((numbers % 1 == 0).all() and numbers.abs().min() >= 1e5 and column.unlike > 0.95)
 
 
 def _cell(text: str) -> str:

@@ -96,11 +96,15 @@ class Known:
         Each text of a customer, and its column.
     unlooked : dict
         Per personal column how many values are too short to be looked for.
+    alone : dict
+        Per personal column how many are so short that they are looked for only where they stand
+        alone, such as in a cell of a table.
     """
 
     people: dict[str, str] = field(default_factory=dict)
     texts: list[tuple[str, str]] = field(default_factory=list)
     unlooked: dict[str, int] = field(default_factory=dict)
+    alone: dict[str, int] = field(default_factory=dict)
 
 
 def scan(folder: Path, *, secrets: Iterable[str] = (), known: Known | None = None) -> list[Found]:
@@ -131,7 +135,8 @@ def scan(folder: Path, *, secrets: Iterable[str] = (), known: Known | None = Non
     number; home folders and names of hosts.
 
     Found with ``known``: every value of a column that the study marks as
-    personal, and eight words in a row that a customer wrote.
+    personal, alone in a cell or, if it can be told from other words, within a text; and eight
+    words in a row that a customer wrote.  Names of files are looked at as well.
 
     **Not found**: names of people, unless the study marks their column; what is drawn in pixels
     (PNG pictures in notebooks); what stands in binary files, which are listed.
@@ -198,6 +203,7 @@ def scrub(folder: Path, *, root: Path, studies: Sequence[str] = ()) -> tuple[lis
         known.people |= its.people
         known.texts += its.texts
         remarks += [_unlooked(study, *each) for each in its.unlooked.items()]
+        remarks += [_alone(study, *each) for each in its.alone.items()]
     found = scan(folder, known=known)
     return _told(found, remarks), FOUND if any(f.kind != NOT_EXAMINED for f in found) else CLEAN
 
@@ -246,6 +252,13 @@ def _unlooked(study: str, column: str, count: int) -> str:
     )
 
 
+def _alone(study: str, column: str, count: int) -> str:
+    return (
+        f"{study}: {count} values of {column} were looked for only where they stand alone: they are"
+        " too short to be told from the words around them."
+    )
+
+
 def _masked(said: str) -> str:
     return f"{said[:1]}… ({len(said)} characters)"
 
@@ -286,6 +299,8 @@ def _note_values(known: Known, values: list[str], place: str) -> None:
     for value in filter(None, map(_normal, values)):
         lettered = any(map(str.isalpha, value))
         if len(value) >= (SHORTEST if lettered else FEWEST_DIGITS) or _HAN.search(value):
+            if value not in known.people and not (_stands_out(value) or _is_han(value)):
+                known.alone[place] = known.alone.get(place, 0) + 1
             known.people.setdefault(value, place)
         else:
             known.unlooked[place] = known.unlooked.get(place, 0) + 1
@@ -295,6 +310,11 @@ def _stands_out(value: str) -> bool:
     """Whether a value can be told from the words and figures around it."""
     digits, letters = sum(map(str.isdigit, value)), sum(map(str.isalpha, value))
     return digits >= FEWEST_DIGITS or letters > SHORTEST or bool(digits >= 4 and letters)
+
+
+def _is_han(value: str) -> bool:
+    """Whether a value is looked for between other signs: Chinese has no blanks between words."""
+    return bool(_HAN_RUN.fullmatch(value))
 
 
 _EDGES = ".,;:!?()[]{}<>\"'“”‘’«»"
@@ -314,16 +334,22 @@ class _Desk:
     def __init__(self, known: Known, secrets: tuple[str, ...]) -> None:
         self.known = known
         self.secrets = secrets
-        self.values = known.people
-        self.within = {v: place for v, place in known.people.items() if _stands_out(v)}
-        self.plain = {value.casefold(): place for value, place in self.within.items()}
-        self.sizes = sorted({value.count(" ") + 1 for value in self.within})
+        whole = {_whole(value).lstrip("+"): place for value, place in known.people.items()}
+        self.values = whole | known.people
+        within = {v: place for v, place in self.values.items() if _stands_out(v)}
+        self.plain = {value.casefold(): place for value, place in within.items()}
+        self.within = {form: place for v, place in within.items() for form in _spellings(v)}
+        self.sizes = sorted({len(_parts(value)) for value in self.within})
+        self.han = {v: place for v, place in known.people.items() if _is_han(v)}
+        self.han_sizes = sorted(set(map(len, self.han)))
         self.raw: dict[str, _Raw] = {}
         self.hits: dict[tuple[str, str, str, str], int] = defaultdict(int)
         self.rows: dict[int, set[tuple[str, str]]] = defaultdict(set)
         self.closed: list[Found] = []
 
     def look_at(self, path: Path, name: str) -> None:
+        self.raw[name] = _Raw("")
+        self._look_at_name(name)
         try:
             content = path.read_bytes()
         except OSError as error:
@@ -338,33 +364,61 @@ class _Desk:
             size = f"{len(content):,} bytes that are no text"
             self.closed.append(Found(name, 0, NOT_EXAMINED, size))
             return
-        for piece, mark in _pieces(text, path.suffix.lower()):
+        for given, mark in _pieces(text, path.suffix.lower()):
+            piece = _whole(given)
             if not _is_statistic(piece) or piece in self.values:
                 self._look_at_piece(piece, mark, name)
 
-    def _look_at_piece(self, piece: str, mark: str, name: str) -> None:
+    def _look_at_name(self, name: str) -> None:
+        *folders, own = name.split("/")
+        for part in (*folders, Path(own).stem):
+            found = {
+                each[::2]
+                for form in (part, part.replace("-", " "))
+                for each in self._said_in(form, "")
+            }
+            self.closed += [
+                Found(name, 0, kind, f"{shown}, in the name of the file or its folder")
+                for kind, shown in sorted(found)
+            ]
+
+    def _said_in(self, piece: str, mark: str) -> Iterator[tuple[str, str, str]]:
         for kind, said in _by_form(piece, mark):
-            self.hits[name, kind, said, _masked(said)] += 1
+            yield kind, said, _masked(said)
         for said, place in self._values_in(piece):
-            self.hits[name, "personal", said, f"a value of {place}"] += 1
+            yield "personal", said, f"a value of {place}"
+
+    def _look_at_piece(self, piece: str, mark: str, name: str) -> None:
+        for kind, said, shown in self._said_in(piece, mark):
+            self.hits[name, kind, said, shown] += 1
         if self.known.texts and (not piece.isascii() or piece.count(" ") >= IN_A_ROW - 1):
             for each in _in_a_row(piece):
                 self.rows[each].add((name, piece))
 
     def _values_in(self, piece: str) -> Iterator[tuple[str, str]]:
-        """Values of personal columns: within a text in their own spelling, alone in any."""
+        """Values of personal columns: alone in any spelling, and within a text."""
         if not self.values:
             return
         plain = _normal(piece)
         if place := self.plain.get(plain.casefold()) or self.values.get(plain):
             yield piece.strip(), place
             return
-        words = plain.split(" ")
+        yield from self._han_in(piece)
+        parts = _parts(piece)
         for size in self.sizes:
-            for i in range(len(words) - size + 1):
-                said = " ".join(words[i : i + size])
-                if place := self.within.get(said):
+            for first, last in zip(parts, parts[size - 1 :], strict=False):
+                said = piece[first[0] : last[1]]
+                joined = _whole(_joined(said))
+                alike = self.within.get(joined.casefold()) if size > 1 else None
+                if place := self.within.get(joined) or alike:
                     yield said, place
+
+    def _han_in(self, piece: str) -> Iterator[tuple[str, str]]:
+        for run in _HAN_RUN.findall(piece) if self.han else ():
+            for size in self.han_sizes:
+                for i in range(len(run) - size + 1):
+                    if place := self.han.get(run[i : i + size]):
+                        yield run[i : i + size], place
 
     def compare_texts(self) -> None:
         """Find where customers' own words stand; the outputs are the smaller of the two."""
@@ -386,8 +440,36 @@ class _Desk:
 
 def _is_statistic(piece: str) -> bool:
     """Nothing, or a number that is too short, or too exact, to be anyone's."""
-    long = piece.isdigit() and len(piece) >= FEWEST_DIGITS
+    digits = piece.removeprefix("+")
+    long = digits.isdigit() and len(digits) >= FEWEST_DIGITS
     return not piece or (bool(_MEASURED.fullmatch(piece)) and not long)
+
+
+def _whole(piece: str) -> str:
+    """A whole number that was written as a fraction, such as 600111222.0, without the point."""
+    return piece.partition(".")[0] if _AS_FRACTION.fullmatch(piece) else piece
+
+
+def _parts(text: str) -> list[tuple[int, int]]:
+    """Where the words and numbers of a text stand, without the signs between them."""
+    return [each.span() for each in _PART.finditer(text)]
+
+
+def _joined(said: str) -> str:
+    """As said, with one blank where blanks or low lines stand, and plain apostrophes."""
+    return _BLANKS.sub(" ", said).replace("’", "'")
+
+
+def _spellings(value: str) -> list[str]:
+    """Ways in which a value is looked for within a text.
+
+    A name of several words is known in any case; one word, such as Grace, only in its own and in
+    capitals, and what has digits only in its own.
+    """
+    said = _joined(value)
+    if any(map(str.isdigit, value)):
+        return [said]
+    return [said.casefold()] if len(_parts(value)) > 1 else [said, said.upper()]
 
 
 class _Raw:
@@ -485,6 +567,8 @@ def _walk(said: Any, mark: str) -> Iterator[Piece]:
         yield from _page(plain) if paged else ((line, mark) for line in plain.splitlines())
     elif isinstance(said, int) and not isinstance(said, bool):
         yield str(said), mark
+    elif isinstance(said, float) and said.is_integer():
+        yield str(int(said)), mark
 
 
 class _Page(HTMLParser):
@@ -519,6 +603,10 @@ def _page(text: str) -> list[Piece]:
 # --- what has the form of personal data -----------------------------------------------------------
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,40}")
+_AS_FRACTION = re.compile(rf"[+-]?[0-9]{{{FEWEST_DIGITS},}}\.0+")
+# A number with its decimals is one part: 100023 is not in 0.100023.
+_PART = re.compile(r"[0-9]+(?:[.,][0-9]+)+(?![^\W_])|[^\W_]+")
+_BLANKS = re.compile(r"[\s_]+")
 _MEASURED = re.compile(r"[+-]?[0-9,]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?%?")
 # What has digits and names nobody: decimals, hashes, names of articles, times with a zone.
 _NOBODY = re.compile(
@@ -569,7 +657,10 @@ def _each_by_form(piece: str, mark: str) -> Iterator[tuple[str, str]]:
     if not _WORTH_A_LOOK.search(bare):
         return
     if _NUMBER.fullmatch(bare):
-        yield from _of_a_number(bare.lstrip("+-"), mark)
+        if _PHONES[0].fullmatch(bare) and bare.startswith("+"):
+            yield "phone", bare
+        else:
+            yield from _of_a_number(bare.lstrip("+-"), mark)
     elif not _MEASURED.fullmatch(bare):
         yield from _of_a_text(piece, mark)
 
@@ -680,6 +771,7 @@ def _own_name() -> str:
 
 _WORDS = re.compile(r"[\u3400-\u9fff]|[^\W_\u3400-\u9fff]+")
 _HAN = re.compile(r"[\u3400-\u9fff]")
+_HAN_RUN = re.compile(r"[\u3400-\u9fff]{2,}")
 
 
 def _in_a_row(text: str) -> Iterator[int]:

@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from sqm import interval
 from sqm.checks import Problem, Refusal
@@ -34,7 +35,10 @@ def test_without_units_and_periods_each_case_counts_for_itself():
     found = event_share(pd.DataFrame({"n": [400, 600], "events": [30, 70]}))
     low, high = interval.wilson(0.1, 1000)
     assert (found.estimate, found.low, found.high) == pytest.approx((0.1, low, high))
-    assert "every case counts as independent" in found.sentence()
+    assert "No unit or period is known; how others differ cannot be told" in found.sentence()
+    one = event_share(pd.DataFrame({"unit": "N", "period": WEEKS[:1], "n": 400, "events": 30}))
+    assert "Only one unit and one period are known; how others" in one.sentence()
+    assert "each of the 400 cases for itself" in one.sentence()
 
 
 def test_the_interval_is_that_of_the_single_cases(rng):
@@ -83,6 +87,25 @@ def test_nothing_or_everything_is_an_event():
         assert found.low < found.high
 
 
+@pytest.mark.parametrize(("events", "said"), [(0, "No event was seen"), (10_000_000, "Every case")])
+def test_where_nothing_or_everything_is_an_event_each_unit_counts_as_one_case(events, said):
+    """120 million cases of 12 units without an event do not show how alike the units are."""
+    counts = pd.DataFrame({"unit": list("abcdefghijkl"), "n": 10_000_000, "events": events})
+    found = event_share(counts)
+    assert (found.low, found.high) == interval.wilson(found.estimate, 12)
+    assert found.interval_n == 12
+    assert said in found.sentence()
+    assert "that of 12 independent cases" in found.sentence()
+
+
+def test_the_sentence_says_from_how_many_cases_the_interval_is_made():
+    """Two units that happen to agree: (1.96 / 12.706)^2 of 200,000 cases."""
+    found = event_share(pd.DataFrame({"unit": ["a", "b"], "n": 100_000, "events": 10_000}))
+    assert found.interval_n == pytest.approx(200_000 * (1.959964 / 12.706205) ** 2, rel=1e-5)
+    assert "that of 4,759 independent cases" in found.sentence()
+    assert (found.low, found.high) == interval.wilson(0.1, found.interval_n)
+
+
 @pytest.mark.parametrize("ask", [event_share, event_parts])
 @pytest.mark.parametrize(("n", "events"), [([5, 5], [6, 1]), ([5, 5], [-1, 1])])
 def test_counts_that_cannot_be_are_a_problem(ask, n, events):
@@ -126,6 +149,73 @@ def test_ranks_overlap_where_units_and_weeks_differ_and_not_where_they_do_not(rn
     both = pd.concat([spread.assign(part=part) for part in "ab"], ignore_index=True)
     both["events"] = rng.binomial(both["n"], np.clip(rng.normal(0.12, 0.04, len(both)), 0.01, 1))
     assert event_parts(both).table["rank_high"].tolist() == [2, 2]
+
+
+def with_rare_parts(rng):
+    """Parts of all units, of three, of one, and of one unit in one week: a single case."""
+    counts = sums(rng, parts=1)
+    some = counts[counts["unit"].isin(["u0", "u1", "u2"])].assign(part="three")
+    one = counts[counts["unit"] == "u0"].assign(part="one")
+    case = counts.head(1).assign(part="case", n=1, events=1)
+    return pd.concat([counts, some, one, case], ignore_index=True)
+
+
+def test_a_part_that_was_seen_in_one_unit_has_no_interval_and_an_open_rank(rng):
+    found = event_parts(with_rare_parts(rng))
+    rows = found.table.set_index("part")
+    limits = ["low", "high", "rate_low", "rate_high"]
+    assert rows.loc[["one", "case"], limits].isna().all(axis=None)
+    assert rows.loc[["p0", "three"], limits].notna().all(axis=None)
+    assert rows["groups"].to_dict() == {"p0": 12, "three": 3, "one": 1, "case": 1}
+    assert rows.loc["one", "note"] == "seen in one unit only"
+    assert rows.loc["case", "note"] == "seen in one unit and one period only"
+    assert rows.loc[["one", "case"], ["rank_low", "rank_high"]].to_numpy().tolist() == [[1, 4]] * 2
+    assert found.highest in ("p0", "three")
+    assert found.may_be_highest == 4
+    said = found.sentence()
+    assert "Any of 4 parts may have the highest rate" in said
+    assert "2 parts, such as one, were seen in one unit or period only" in said
+    found.plot(plt.subplots()[1])
+
+
+def test_the_interval_of_a_part_rests_on_the_units_it_was_seen_in(rng):
+    """By units alone: the part of three units is as good as those three by themselves."""
+    counts = with_rare_parts(rng).drop(columns="period")
+    rows = event_parts(counts).table.set_index("part")
+    alone = event_share(counts[counts["part"] == "three"])
+    limits = rows.loc["three", ["rate", "rate_low", "rate_high"]].tolist()
+    assert limits == pytest.approx([alone.estimate, alone.low, alone.high])
+
+
+def test_where_no_part_has_an_interval_none_is_the_highest():
+    counts = pd.DataFrame({"unit": ["N", "S"], "part": ["a", "b"], "n": 9, "events": [1, 5]})
+    found = event_parts(counts)
+    assert found.highest == ""
+    assert "none can be said to be the highest" in found.sentence()
+    assert "Most events lie in b: 83.33 % (no interval) of 6, one of 2" in found.sentence()
+
+
+def test_sums_of_parts_that_are_not_known_are_counted(rng):
+    counts = sums(rng, weeks=4).astype({"n": float})
+    counts.loc[[0, 5], "n"] = np.nan
+    counts.loc[5, "part"] = None
+    assert "2 sums without cases or events known are left out" in event_parts(counts).sentence()
+
+
+def test_many_groups_and_parts_are_summed_without_laying_them_all_out(rng):
+    """Block by block as in one go: the covariance of shares, by hand for the last unit."""
+    units, parts = 10_000, 3
+    counts = pd.DataFrame({"unit": np.repeat(np.arange(units), parts), "n": 100})
+    counts["part"] = np.tile(list("abc"), units)
+    counts["events"] = rng.binomial(100, 0.1, len(counts))
+    row = event_parts(counts).table.set_index("part").loc["a"]
+    by = counts["events"].to_numpy(dtype=float).reshape(units, parts)
+    share = by[:, 0].sum() / by.sum()
+    residual = by[:, 0] - share * by.sum(axis=1)
+    variance = residual @ residual * units / (units - 1) / by.sum() ** 2
+    few = 1.959963985 / stats.t.ppf(0.975, units - 1)
+    n = min(by.sum(), share * (1 - share) / variance)
+    assert (row["low"], row["high"]) == pytest.approx(interval.wilson(share, n * few**2))
 
 
 def test_events_without_a_part_are_counted(rng):

@@ -161,6 +161,22 @@ def test_a_hostile_name_that_plays_a_role_comes_back_whole(drafted, tmp_path, na
     assert list(reads(entry, "survey", tmp_path)) == list(items)
 
 
+def test_the_dictionary_tells_no_number_of_anyone(drafted, tmp_path):
+    """Neither of a marked column, nor of an identifier, nor of one that no role is found for."""
+    some = {"folio": range(7001, 7061), "agent": [41, 42, 47] * 20, "wait": range(301, 361)}
+    some |= {"line": range(600111222, 600111282), "fecha_ingreso": complaints()["fecha_ingreso"]}
+    drafted("complaints", some)
+    said = (tmp_path / "data" / "own" / "README.md").read_text(encoding="utf-8")
+    cells = [row.split(" | ") for row in said.splitlines() if row.startswith("| ")]
+    held = {row[0].strip("| "): row[3] for row in cells}
+    assert {name: held[name] for name in ("folio", "agent", "line", "wait")} == {
+        "folio": "numbers",
+        "agent": "numbers",
+        "line": "numbers",
+        "wait": "301 to 360",
+    }
+
+
 def test_the_dictionary_lists_every_column_and_tells_no_customers_words(drafted, tmp_path):
     letters = [
         f"My bill for Mrs Smith number {n} was wrong and nobody ever answered" for n in range(60)

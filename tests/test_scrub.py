@@ -140,6 +140,37 @@ def test_digits_alone_are_told_by_their_heading(tmp_path, heading, said, kind):
     assert set(found) == ({kind} if kind else set())
 
 
+@pytest.mark.parametrize(
+    ("heading", "said", "kind"),
+    [
+        ("customer", "+34600111222", "phone"),
+        ("phone", "+34600111222", "phone"),
+        ("phone", "600111222.0", "phone"),
+        ("paid", "4111111111111111.0", "card"),
+        ("cost_eur", "600111222.0", None),
+        ("change", "+600111", None),
+        ("change", "-34600111222", None),
+    ],
+)
+def test_a_number_with_a_plus_or_written_as_a_fraction_is_one(tmp_path, heading, said, kind):
+    (tmp_path / "a.csv").write_text(f"{heading}\n{said}\n", encoding="utf-8")
+    (tmp_path / "a.html").write_text(f"<p>{heading}: <b>{said}</b></p>", encoding="utf-8")
+    bare = said if "+" in said else float(said)
+    (tmp_path / "a.json").write_text(json.dumps({heading: bare}), encoding="utf-8")
+    marked = {"a.csv", "a.json"} | ({"a.html"} if heading in ("customer", "paid") else set())
+    found = {each.path: each.kind for each in scan(tmp_path) if each.path in marked}
+    assert found == (dict.fromkeys(marked, kind) if kind else {})
+
+
+@pytest.mark.parametrize("name", ["ana@example.com.csv", "4111111111111111/a.txt", "ana-gil.txt"])
+def test_names_of_files_and_folders_are_looked_at(tmp_path, name):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("n")
+    found = scan(tmp_path, known=Known(people={"Ana Gil": "own.agent"}))
+    assert [(each.path, each.line) for each in found] == [(name, 0)]
+    assert "in the name of the file" in found[0].shown
+
+
 # --- what is not personal -------------------------------------------------------------------------
 
 LOOK_ALIKES = """
@@ -209,6 +240,58 @@ def test_values_of_personal_columns_are_looked_for(tmp_path):
     ]
 
 
+MARKED = Known(
+    people=dict.fromkeys(
+        ["Ana Gil", "Bo Li", "Grace", "O'Brien", "王小明", "600111222"], "own.agent"
+    )
+)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "1;Ana Gil;2",
+        "Ana Gil's calls",
+        "agent=Ana Gil",
+        "of Cy Oz/Bo Li",
+        "{'Ana Gil':3}",
+        "ANA GIL called",
+        "by ana  gil, twice",
+        "by_Ana_Gil_in",
+        "by Grace.",
+        "GRACE called",
+        "told O'Brien: no",
+        "O’Brien’s",
+        "客户王小明投诉",
+        "客户 王小明 投诉",
+        "account 600111222.0 of",
+        "600111222.0",
+    ],
+)
+def test_marked_values_are_found_within_a_text(tmp_path, said):
+    (tmp_path / "a.txt").write_text(f"one\n{said}\n", encoding="utf-8")
+    found = scan(tmp_path, known=MARKED)
+    assert [(each.kind, each.line) for each in found] == [("personal", 2)]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "a grace period",
+        "Ana, Gil",
+        "Anabel Gil",
+        "Ana Gila",
+        "0.600111222 of them",
+        "1,600111222 and 600111222.25",
+        "王小 明白",
+        "x600111222",
+    ],
+)
+def test_what_only_holds_a_marked_value_is_passed_over(tmp_path, said):
+    (tmp_path / "a.txt").write_text(f"so: {said}\n", encoding="utf-8")
+    assert scan(tmp_path, known=MARKED) == []
+
+
 WORDS = "The engineer came an hour late and then told me that he had no ladder with him."
 
 
@@ -242,7 +325,7 @@ PERSONAL = """\
 def written(project):
     """Outputs of a study as a run would leave them, and its sources at hand."""
     write_study(project, "tiny", PERSONAL)
-    rows = pd.DataFrame({"a": ["Ana Gil", "7"], "t": [WORDS, ""]})
+    rows = pd.DataFrame({"a": ["Ana Gil", "7", "Ana"], "t": [WORDS, "", ""]})
     rows.to_csv(project / "data" / "own.csv", index=False)
     place = project / "out" / "tiny"
     place.mkdir(parents=True)
@@ -256,6 +339,7 @@ def test_a_study_at_hand_is_compared_with_by_itself(written):
     assert code == 0
     assert lines[0] == "Nothing was found that looks like personal data."
     assert "tiny: 1 values of own.agent were not looked for" in lines[1]
+    assert "tiny: 1 values of own.agent were looked for only where they stand alone" in lines[2]
     (place / "a.csv").write_text(f'who,said\nAna Gil,"{WORDS}"\n')
     lines, code = scrub.scrub(project / "out", root=project)
     assert code == 3

@@ -48,8 +48,43 @@ def rate_of_a_part(rng, n):
     return *rows.loc["a", ["rate_low", "rate_high"]], _truth()[0]
 
 
+def _rare(rng, units, where, cases):
+    """The same with a part x, as likely an event as part a, in few of the units."""
+    counts = _drawn(rng, units, 10)
+    rows = counts[(counts["part"] == "a") & counts["unit"].isin(where)]
+    rate = rows["events"] / rows["n"]
+    rare = rows.assign(part="x", n=cases, events=rng.binomial(cases, rate))
+    return pd.concat([counts, rare], ignore_index=True)
+
+
+def rate_of_a_part_of_three_units(rng, n):
+    rows = event_parts(_rare(rng, n // 10, range(3), CASES_EACH)).table.set_index("part")
+    return *rows.loc["x", ["rate_low", "rate_high"]], _truth()[0]
+
+
+def ranks_with_a_part_of_one_unit(rng, n):
+    """Whether all ranks hold; x, of one unit, has fewer events than a and more than c."""
+    units = n // 10
+    cases = CASES_EACH * units * 5 // 6
+    rows = event_parts(_rare(rng, units, [0], cases)).table.set_index("part").loc[list("baxc")]
+    held = (rows["rank_low"] <= range(1, 5)) & (rows["rank_high"] >= range(1, 5))
+    return 0.0, 1.0, 0.5 if held.all() else np.nan
+
+
 CASES = [
     Case("counted share, units and weeks differ", units_and_weeks, "approximate"),
     Case("counted parts, share of the events", share_of_a_part, "conservative"),
     Case("counted parts, rate", rate_of_a_part, "approximate"),
+    Case(
+        "counted parts, rate of one in three units",
+        rate_of_a_part_of_three_units,
+        "conservative",
+        sizes=(120,),
+    ),
+    Case(
+        "counted parts, all ranks, one in one unit",
+        ranks_with_a_part_of_one_unit,
+        "conservative",
+        sizes=(120,),
+    ),
 ]
