@@ -1,6 +1,7 @@
 """A small project of its own for tests that run whole studies."""
 
 import contextlib
+import signal
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -38,6 +39,12 @@ def pictures_as_found():
     with mpl.rc_context():
         yield
     plt.close("all")  # a picture left open would be the next test's current one
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interrupts_arrive():
+    """Whatever starts the tests may ignore SIGINT, and all that they start would ignore it too."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -69,12 +69,11 @@ def test_gaps_and_times_run_from_event_to_event(tables):
     assert times["period"].dt.day.tolist() == [3, 7, 11]
 
 
-@pytest.mark.parametrize(("every", "starts"), [("month", "MS"), ("week", "W-MON")])
-def test_counts_that_come_summed_are_whole_periods(every, starts):
-    periods = pd.date_range("2025-01-01", periods=3, freq=starts).repeat(2)
-    sums = pd.DataFrame({"period": periods, "n": [10.0, 20] * 3, "late": [1.0, 2, 3, 4, np.nan, 5]})
+def test_counts_that_come_summed_by_month():
+    months = pd.date_range("2025-01-01", periods=3, freq="MS").repeat(2)
+    sums = pd.DataFrame({"period": months, "n": [10.0, 20] * 3, "late": [1.0, 2, 3, 4, np.nan, 5]})
     entry = {"name": "late", "table": "sums", "data": "share", "measure": "late", "of": "n"}
-    entry |= {"every": every, "better": "lower"}
+    entry |= {"every": "month", "better": "lower"}
     table = followed(
         {"sums": sums}, ctqs=NONE, also=[entry], times={"sums": "period"}, calendar=Calendar()
     ).table

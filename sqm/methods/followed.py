@@ -314,24 +314,21 @@ def _series(entry: Mapping, tables, times, calendar: clock.Calendar) -> pd.DataF
     if entry["data"] in ("gap", "time"):
         rows = _between(records, chosen, time, gaps=entry["data"] == "gap")
     else:
-        summed = bool(entry["of"])
-        period, whole = _periods(records[time], entry["every"], calendar, summed=summed)
+        period, whole = _periods(records[time], entry["every"], calendar)
         rows = _by_period(entry, records[chosen], period[chosen], whole, time)
         if entry["data"] == "rate" and not entry["of"]:
             other = tables[entry["exposure"]][times[entry["exposure"]]].dropna()
-            units = _periods(other, entry["every"], calendar, summed=False)[0].value_counts()
+            units = _periods(other, entry["every"], calendar)[0].value_counts()
             rows["n"] = rows["period"].map(units).astype(float)
             rows = rows[rows["n"] > 0]
     return rows.assign(series=entry["name"], data=entry["data"], better=entry["better"])
 
 
-def _periods(times: pd.Series, every: str, calendar: clock.Calendar, *, summed: bool):
+def _periods(times: pd.Series, every: str, calendar: clock.Calendar):
     """The period of each time, and those that the data cover from end to end."""
     if every == "week":
-        week = clock.week_of(times, calendar=calendar)
-        if summed and (clock.local(times) == week).all():  # each date stands for its whole week
-            return week, pd.DatetimeIndex(np.sort(week.unique()))
-        return week, clock.whole_weeks(times, calendar=calendar)
+        whole = clock.whole_weeks(times, calendar=calendar)
+        return clock.week_of(times, calendar=calendar), whole
     day = clock.local(times).dt.normalize()
     if every == "day":
         worked = clock.worked_days(day.min(), day.max(), calendar) if len(day) else day
