@@ -27,9 +27,9 @@ def test_it_reads_as_its_sentence(late):
 
 def test_the_notebook_shows_it_with_nothing_run(late):
     page = late._repr_html_()
-    assert page.startswith(
-        '<p class="tex2jax_ignore mathjax_ignore">12% &lt;b&gt;late&lt;/b&gt; &amp; sorry.</p><table'
-    )
+    first, _, rest = page.partition(">")
+    assert "mathjax_ignore" in first
+    assert rest.startswith("12% &lt;b&gt;late&lt;/b&gt; &amp; sorry.</p><table")
     assert "<script>" not in page
     assert "<i>" not in page
 
