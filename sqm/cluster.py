@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import functools
+import gc
 import importlib.metadata
 import logging
 import os
@@ -114,15 +115,29 @@ def _client(address: str) -> Any:
             "pip install 'sqm[cluster]', here and on every worker.",
         ) from None
     try:
-        with warnings.catch_warnings():  # versions are compared in `_need_fit_workers`
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(), _uncollected():
+            warnings.simplefilter("ignore")  # versions are compared in `_need_fit_workers`
             return Client(address, timeout=PATIENCE, set_as_default=False)
     except Exception as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise Problem(
-            f"No Dask scheduler answers at {address}: {first}",
-            "start one with `dask scheduler` and give the address that it prints.",
-        ) from None
+    # not within `except`, whose error would keep the half-made client alive
+    raise Problem(
+        f"No Dask scheduler answers at {address}: {first}",
+        "start one with `dask scheduler` and give the address that it prints.",
+    )
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Collect no garbage: a dead client that is collected while one starts waits for ever."""
+    gc.collect()
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 @contextlib.contextmanager

@@ -15,6 +15,13 @@ from sqm import cluster, run  # noqa: E402 - needs the extra
 from sqm.checks import Problem  # noqa: E402
 
 
+@pytest.fixture(scope="module", autouse=True)
+def nothing_is_collected():
+    """A dead client of Dask that is collected while another starts waits for it for ever."""
+    with cluster._uncollected():
+        yield
+
+
 @pytest.fixture
 def quick(monkeypatch):
     """No patience with what does not answer."""
